@@ -2,6 +2,7 @@ import { isSameApi } from '../domain/api-address.js'
 import type { Connection, Transaction } from './engine.js'
 import { countOf } from './ledger.js'
 import { clearMeta, metaSql, writeMeta } from './meta.js'
+import { getOne } from './sql.js'
 import { noteLimit, noteTopUp } from './timeline.js'
 
 export interface Account {
@@ -91,14 +92,13 @@ function withoutAbsent(account: Partial<Account>): Partial<Account> {
   return Object.fromEntries(Object.entries(account).filter(([, value]) => value !== undefined))
 }
 
-async function getAccount(tx: Transaction): Promise<Account> {
-  const account = await tx.get<Account>(
+function getAccount(tx: Transaction): Promise<Account> {
+  return getOne<Account>(
+    tx,
     `select credits_remaining as "creditsRemaining", limit_per_minute as "limitPerMinute",
        limit_per_day as "limitPerDay", remaining_today as "remainingToday", tier,
        monthly_allowance as "monthlyAllowance", heard_at as "heardAt",
        ${metaSql('account_api')} as "apiUrl"
      from account`,
   )
-  if (account === undefined) throw new Error('the store has no row for the account')
-  return account
 }

@@ -1,6 +1,7 @@
 import { type Batch, capOf, creditsNeeded, type StoredBatch, unfinishedRows } from './batch-row.js'
 import { ABOVE_EVERY_ID, BUDGET_TABLE_SQL, type Budget, budgetsAsJson, coveredSql, wantedIn } from './budget.js'
 import type { Transaction } from './engine.js'
+import { getNumber } from './sql.js'
 
 export interface BatchReport {
   readonly batch: Batch
@@ -59,16 +60,17 @@ async function withheldItems(
 ): Promise<number> {
   if (!mayWithhold(batch, budgets)) return 0
   const others = budgets.filter((budget) => budget.batchId !== batch.id && budget.lastId > 0)
-  const counted = await tx.get<{ items: number }>(
+  const due = await getNumber(
+    tx,
     `with ${BUDGET_TABLE_SQL}
      select coalesce((select sum(want.items) from ${wantedIn('queued', batch)}), 0)
        + coalesce((select sum(want.items) from ${wantedIn('waiting', batch)} where search.id <= @own), 0)
-       + coalesce((select sum(items) from (${coveredSql(batch, others, 'search.id > @own')}) as covered), 0) as items`,
+       + coalesce((select sum(items) from (${coveredSql(batch, others, 'search.id > @own')}) as covered), 0) as n`,
     {
       batchId: batch.id,
       own: budgets.find((budget) => budget.batchId === batch.id)?.lastId ?? 0,
       budgets: budgetsAsJson(others),
     },
   )
-  return unfinished - (counted?.items ?? 0)
+  return unfinished - due
 }

@@ -23,7 +23,7 @@ import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
 import type { Plan, RowChanges } from './plan.js'
 import { compareRows, planOf } from './plan.js'
-import { leastSql } from './sql.js'
+import { getOne, leastSql } from './sql.js'
 import { type Actor, addEntry } from './timeline.js'
 
 export interface NewBatch
@@ -160,7 +160,8 @@ export function batchStore(
 }
 
 async function create(tx: Transaction, batch: NewBatch): Promise<number> {
-  const created = await tx.get<{ id: number }>(
+  const { id } = await getOne<{ id: number }>(
+    tx,
     `insert into batch (name, state, priority, catalog_path, format, delimiter, byte_order_mark, quoting, preamble,
        columns, template, row_options, continues, max_age_ms, created_at, heard_at)
      values (@name, 'loading', @priority, @catalogPath, @format, @delimiter, @byteOrderMark, @quoting, @preamble,
@@ -178,8 +179,7 @@ async function create(tx: Transaction, batch: NewBatch): Promise<number> {
       maxAgeMs: batch.maxAgeMs === null ? null : Math.round(batch.maxAgeMs),
     },
   )
-  if (created === undefined) throw new Error('a new batch got no id')
-  return created.id
+  return id
 }
 
 /** When a change is made, and by whom; for the timeline. */

@@ -1,6 +1,7 @@
 import { PRIORITIES } from '../domain/states.js'
 import { CAN_PAY_SQL, capOf, type StoredBatch, visibleBatches } from './batch-row.js'
 import type { Queries, Transaction } from './engine.js'
+import { getNumber } from './sql.js'
 
 /**
  * Which searches a budget covers. A released batch without a cap covers every search it wants. A
@@ -69,14 +70,15 @@ export async function budgetLeft(
   cap: number,
   paying: readonly StoredBatch[],
 ): Promise<number> {
-  const promised = await tx.get<{ searches: number }>(
-    `select count(*) as searches
+  const promised = await getNumber(
+    tx,
+    `select count(*) as n
      from ${wantedIn('queued', batch)}
      where not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
        and ${paysItselfSql(batch, paying)}`,
     { batchId: batch.id },
   )
-  return Math.max(0, cap - batch.charged - (promised?.searches ?? 0))
+  return Math.max(0, cap - batch.charged - promised)
 }
 
 type Coverage = Pick<Budget, 'lastId' | 'covered'>
@@ -117,13 +119,13 @@ async function coveredBefore(
   { left, paying, before }: { left: number; paying: readonly StoredBatch[]; before: readonly Budget[] },
 ): Promise<number> {
   if (left === 0 || before.length === 0) return 0
-  const counted = await tx.get<{ searches: number }>(
+  return getNumber(
+    tx,
     `with ${BUDGET_TABLE_SQL}
-     select count(*) as searches
+     select count(*) as n
      from (${coveredSql(batch, before, paysItselfSql(batch, paying))} limit @left) as covered`,
     { batchId: batch.id, left, budgets: budgetsAsJson(before) },
   )
-  return counted?.searches ?? 0
 }
 
 /** Whether no other batch has pending rows. If so, every waiting search is wanted by this batch. */
@@ -200,10 +202,11 @@ export async function dueSearches(tx: Transaction, budgets: readonly Budget[]): 
 
 /** Due for this batch and for none of those before it. */
 async function added(tx: Transaction, budget: Budget, before: readonly Budget[]): Promise<number> {
-  const ofState = async (state: 'waiting' | 'queued', within: string, withinThose: string): Promise<number> => {
-    const counted = await tx.get<{ searches: number }>(
+  const ofState = (state: 'waiting' | 'queued', within: string, withinThose: string): Promise<number> =>
+    getNumber(
+      tx,
       `with ${BUDGET_TABLE_SQL}
-       select count(*) as searches
+       select count(*) as n
        from ${wantedIn(state, budget)}
        where ${within}
          and not (@before > 0 and exists (
@@ -211,8 +214,6 @@ async function added(tx: Transaction, budget: Budget, before: readonly Budget[])
            where other.search_id = search.id and ${withinThose}))`,
       { batchId: budget.batchId, lastId: budget.lastId, before: before.length, budgets: budgetsAsJson(before) },
     )
-    return counted?.searches ?? 0
-  }
   const waiting =
     before.length === 0 && budget.covered !== null
       ? budget.covered

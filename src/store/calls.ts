@@ -1,16 +1,15 @@
 import type { CallOutcome } from '../domain/outcome.js'
 import type { RefusalHistory } from '../domain/refusals.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { Claim, ClaimRules } from './claim.js'
-import { claim } from './claim.js'
-import type { CallEnd } from './close-call.js'
-import { closeCall } from './close-call.js'
+import { type Claim, type ClaimRules, claim } from './claim.js'
+import { type CallEnd, closeCall } from './close-call.js'
 import type { Connection, Transaction } from './engine.js'
 import type { GroupCommit } from './group-commit.js'
-import { countOf, giveUp, type LedgerCall } from './ledger.js'
+import { countOf, giveUp, type LedgerCall, latestCall } from './ledger.js'
 import { readMeta, writeMeta } from './meta.js'
 import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
+import { getNumber } from './sql.js'
 
 export interface Streak {
   readonly refusedSearches: number
@@ -73,10 +72,13 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
     },
     close: (callId, end, now) => group.add((tx) => closeCall(tx, callId, end, now)),
     isOf: (callId, ref) => connection.read((tx) => isOf(tx, callId, ref)),
-    latest: () => connection.read(latest),
+    latest: () => connection.read(latestCall),
     seeUnknown: (shown) => connection.write((tx) => seeUnknown(tx, shown)),
     expire: (sentBefore) => connection.write((tx) => expire(tx, sentBefore)),
-    sentBetween: (from, to) => connection.read((tx) => sentBetween(tx, from, to)),
+    sentBetween: (from, to) =>
+      connection.read((tx) =>
+        getNumber(tx, 'select count(*) as n from call where sent_at > @from and sent_at <= @to', { from, to }),
+      ),
     streak: () => connection.read(streak),
     refusalHistory: (callId) => connection.read((tx) => refusalHistory(tx, callId)),
   }
@@ -95,15 +97,6 @@ async function isOf(tx: Transaction, callId: number, ref: Pick<SearchRef, 'finge
 async function seeUnknown(tx: Transaction, shown: number): Promise<void> {
   const seen = Math.max(shown, Number(await readMeta(tx, 'unknown_seen')))
   writeMeta(tx, 'unknown_seen', Math.min(seen, await countOf(tx, 'unknown')))
-}
-
-async function latest(tx: Transaction): Promise<number> {
-  return (await tx.get<{ id: number | null }>('select max(id) as id from call'))?.id ?? 0
-}
-
-async function sentBetween(tx: Transaction, from: number, to: number): Promise<number> {
-  const text = 'select count(*) as calls from call where sent_at > @from and sent_at <= @to'
-  return (await tx.get<{ calls: number }>(text, { from, to }))?.calls ?? 0
 }
 
 async function expire(tx: Transaction, sentBefore: number): Promise<number> {

@@ -6,6 +6,7 @@ import { countOutcome, type LedgerCall, lowerBalance } from './ledger.js'
 import { metaSql } from './meta.js'
 import { addPause, endProbe, extendRateLimit } from './pauses.js'
 import { countRefusal } from './refusals.js'
+import { getNumber } from './sql.js'
 import { noteLimit, noteTopUp } from './timeline.js'
 import { keepAnswer, markDead } from './transitions.js'
 
@@ -140,11 +141,12 @@ const LIMITS = `limit_per_minute = coalesce(@limitPerMinute, limit_per_minute),
  * now, and those that ended since it was sent.
  */
 async function overlapping(tx: Transaction, { id, sent_at, in_flight, outcome }: CallToClose): Promise<number> {
-  const ended = await tx.get<{ calls: number }>(
-    'select count(*) as calls from call $by(call_finished_at) where finished_at >= @sentAt and id <> @id',
+  const ended = await getNumber(
+    tx,
+    'select count(*) as n from call $by(call_finished_at) where finished_at >= @sentAt and id <> @id',
     { id, sentAt: sent_at },
   )
-  return in_flight - Number(outcome === 'sent') + (ended?.calls ?? 0)
+  return in_flight - Number(outcome === 'sent') + ended
 }
 
 /**

@@ -5,6 +5,7 @@ import { readMeta, writeMeta } from './meta.js'
 import { latestSchemaVersion, versionOf } from './migrate.js'
 import { MIGRATIONS } from './migrations.js'
 import { closeEngine, type OpenOptions, openEngine } from './open-store.js'
+import { getNumber } from './sql.js'
 
 export interface CopyOptions {
   readonly from: OpenOptions
@@ -167,8 +168,7 @@ type Counts = Readonly<Record<string, number>>
 async function counts(tx: Queries): Promise<Counts> {
   const found: Record<string, number> = {}
   for (const { name } of COPIED_TABLES) {
-    const row = await tx.get<{ rows: number }>(`select count(*) as rows from ${name}`)
-    found[name] = row?.rows ?? 0
+    found[name] = await getNumber(tx, `select count(*) as n from ${name}`)
   }
   return found
 }

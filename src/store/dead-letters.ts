@@ -15,6 +15,7 @@ import {
   refParameters,
   refsAsJson,
 } from './search-ref.js'
+import { getNumber, getOne } from './sql.js'
 import { markDead, retryDead } from './transitions.js'
 
 /** The result of a retry of dead letters. */
@@ -143,9 +144,8 @@ async function idsOf(tx: Transaction, { text, parameters }: Condition): Promise<
   return (await tx.all<{ id: number }>(`select search.id from search where ${text}`, parameters)).map((row) => row.id)
 }
 
-async function count(tx: Transaction, { text, parameters }: Condition): Promise<number> {
-  const counted = await tx.get<{ n: number }>(`select count(*) as n from search where ${text}`, parameters)
-  return counted?.n ?? 0
+function count(tx: Transaction, { text, parameters }: Condition): Promise<number> {
+  return getNumber(tx, `select count(*) as n from search where ${text}`, parameters)
 }
 
 async function retryMatching(tx: Transaction, all: Condition): Promise<Retried> {
@@ -184,7 +184,8 @@ async function list(
 
 /** How many of the retried searches a batch can pay for, and how many a cap withholds. */
 async function countDue(tx: Transaction, ids: readonly number[]): Promise<Pick<Retried, 'due' | 'withheld'>> {
-  const counted = await tx.get<Pick<Retried, 'due' | 'withheld'>>(
+  return getOne<Pick<Retried, 'due' | 'withheld'>>(
+    tx,
     `with ${BUDGET_TABLE_SQL}, back as (
        select ${IS_DUE_SQL} as is_due, exists (
            select 1 from want join batch on batch.id = want.batch_id
@@ -193,7 +194,6 @@ async function countDue(tx: Transaction, ids: readonly number[]): Promise<Pick<R
      select count(*) filter (where is_due) as due, count(*) filter (where is_wanted and not is_due) as withheld from back`,
     { ids, budgets: budgetsAsJson(await readBudgets(tx)) },
   )
-  return counted ?? { due: 0, withheld: 0 }
 }
 
 interface DeadLetterRow extends RefColumns, Death {

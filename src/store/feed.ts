@@ -13,6 +13,7 @@ import {
   refPage,
   refsAsJson,
 } from './search-ref.js'
+import { getNumber } from './sql.js'
 import { enqueue, requeueSearches } from './transitions.js'
 
 export interface DueSearch {
@@ -224,19 +225,19 @@ async function waitingFor(
 }
 
 /** How many of these waiting searches a claim would charge to this batch, if no other batch with a cap were older. */
-async function chargedFor(
+function chargedFor(
   tx: Transaction,
   batch: StoredBatch,
   paying: readonly StoredBatch[],
   ids: readonly number[],
 ): Promise<number> {
-  const counted = await tx.get<{ searches: number }>(
-    `select count(*) as searches from want $next() search on search.id = want.search_id
+  return getNumber(
+    tx,
+    `select count(*) as n from want $next() search on search.id = want.search_id
      where want.batch_id = @batchId and $among(want.search_id, @ids) and search.state = 'waiting'
        and ${paysItselfSql(batch, paying)}`,
     { batchId: batch.id, ids },
   )
-  return counted?.searches ?? 0
 }
 
 /** In the order of their ids: that in which they were first requested. */
@@ -263,8 +264,8 @@ async function raiseMark(tx: Transaction, batch: StoredBatch, mark: number): Pro
 }
 
 /** A released batch takes no more rows, so it can want nothing above this id. */
-async function highestId(tx: Transaction): Promise<number> {
-  return (await tx.get<{ id: number | null }>('select max(id) as id from search'))?.id ?? 0
+function highestId(tx: Transaction): Promise<number> {
+  return getNumber(tx, 'select max(id) as n from search')
 }
 
 function dueSearch(row: DueRow, batch: StoredBatch): DueSearch {

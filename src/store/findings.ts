@@ -4,6 +4,7 @@ import type { SearchState } from '../domain/states.js'
 import { DEATH_COLUMNS, type DeadFilter, MAYBE_PAID_SQL, matching, withinJson } from './dead-filter.js'
 import type { Queries } from './engine.js'
 import { type NameColumns, namesOf } from './search-ref.js'
+import { getNumber } from './sql.js'
 
 export interface RowName {
   readonly batchId: number
@@ -175,33 +176,30 @@ export interface BatchOutcome {
 
 /** Reads every call: for a report, not for a page that refreshes. */
 export async function batchOutcome(tx: Queries, batchId: number): Promise<BatchOutcome> {
-  const [wanted] = await tx.all<{ searches: number }>(
-    'select count(*) as searches from want where batch_id = @batchId',
-    { batchId },
-  )
   const rows = await tx.all<{ outcome: CallOutcome; calls: number; first: number; last: number }>(
     `select outcome, count(*) as calls, min(sent_at) as first, max(coalesce(finished_at, sent_at)) as last
      from call where batch_id = @batchId group by outcome`,
     { batchId },
   )
   return {
-    searches: wanted?.searches ?? 0,
+    searches: await wantedSearches(tx, batchId),
     calls: Object.fromEntries(rows.map(({ outcome, calls }) => [outcome, calls])),
     firstCallAt: rows.length === 0 ? null : Math.min(...rows.map(({ first }) => first)),
     lastCallAt: rows.length === 0 ? null : Math.max(...rows.map(({ last }) => last)),
   }
 }
 
+function wantedSearches(tx: Queries, batchId: number): Promise<number> {
+  return getNumber(tx, 'select count(*) as n from want where batch_id = @batchId', { batchId })
+}
+
 /** Bodies of answers spread over the batch, at most `limit`. */
 export async function sampleAnswers(tx: Queries, batchId: number, limit: number): Promise<readonly string[]> {
-  const [wanted] = await tx.all<{ searches: number }>(
-    'select count(*) as searches from want where batch_id = @batchId',
-    { batchId },
-  )
+  const every = Math.max(1, Math.floor((await wantedSearches(tx, batchId)) / limit))
   const rows = await tx.all<{ body: string }>(
     `select answer.body as body from want join answer on answer.search_id = want.search_id
      where want.batch_id = @batchId and want.search_id % @every = 0 order by want.search_id limit @limit`,
-    { batchId, every: Math.max(1, Math.floor((wanted?.searches ?? 0) / limit)), limit },
+    { batchId, every, limit },
   )
   return rows.map(({ body }) => body)
 }

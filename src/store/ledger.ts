@@ -1,6 +1,7 @@
 import { type CallOutcome, isCharged } from '../domain/outcome.js'
 import type { Transaction } from './engine.js'
 import { decrementMeta } from './meta.js'
+import { getNumber, getOne } from './sql.js'
 
 /**
  * Bookkeeping of the ledger: how many calls ended how, and which batch is charged. For use inside a
@@ -28,15 +29,15 @@ export interface NewCall {
  * behind.
  */
 export async function openCall(tx: Transaction, call: NewCall): Promise<number> {
-  const opened = await tx.get<{ id: number }>(
+  const { id } = await getOne<{ id: number }>(
+    tx,
     `insert into call (search_id, round, attempt, batch_id, sent_at, token, outcome)
      values (@searchId, @round, @attempt, @batchId, @sentAt, @token, 'sent') returning id`,
     { ...call },
   )
-  if (opened === undefined) throw new Error('a new call got no id')
   tx.send("update call_count set calls = calls + 1 where outcome = 'sent'")
   charge(tx, call.batchId, 1)
-  return opened.id
+  return id
 }
 
 /** A call in flight that was never heard of again. It may be paid for. */
@@ -64,9 +65,13 @@ function charge(tx: Transaction, batchId: number, step: number): void {
   tx.send('update batch set charged = charged + @step where id = @batchId', { step, batchId })
 }
 
-export async function countOf(tx: Transaction, outcome: CallOutcome): Promise<number> {
-  const text = 'select calls from call_count where outcome = @outcome'
-  return (await tx.get<{ calls: number }>(text, { outcome }))?.calls ?? 0
+export function countOf(tx: Transaction, outcome: CallOutcome): Promise<number> {
+  return getNumber(tx, 'select calls as n from call_count where outcome = @outcome', { outcome })
+}
+
+/** The id of the latest call. 0: none was made. */
+export function latestCall(tx: Transaction): Promise<number> {
+  return getNumber(tx, 'select max(id) as n from call')
 }
 
 /** A credit is gone, or may be, and no balance was reported. An unknown balance stays unknown. */

@@ -2,6 +2,7 @@ import { type HoursInForce, hoursInWords, isOutsideHours } from '../domain/activ
 import { formatDuration } from '../domain/format.js'
 import { causesInWords, type Pause, type PauseCause, type PauseWatch, pausedEntry } from '../domain/pause.js'
 import type { Connection, Transaction } from './engine.js'
+import { latestCall } from './ledger.js'
 import { clearMeta, readMeta, writeMeta } from './meta.js'
 import { type Actor, addEntry } from './timeline.js'
 
@@ -60,10 +61,7 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
           addEntry(tx, { at: now, kind: 'resumed', by: actor, what })
         }
         if (probe) startProbe(tx)
-        if (isForFailures(cause)) {
-          const latest = await tx.get<{ id: number | null }>('select max(id) as id from call')
-          writeMeta(tx, 'streak_from', latest?.id ?? 0)
-        }
+        if (isForFailures(cause)) writeMeta(tx, 'streak_from', await latestCall(tx))
         return true
       }),
     activeHours: () => connection.read(activeHours),

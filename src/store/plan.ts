@@ -4,6 +4,7 @@ import { visibleBatch } from './batch-row.js'
 import { BUDGET_TABLE_SQL, budgetsAsJson, dueSearches, IS_DUE_SQL, readBudgets } from './budget.js'
 import type { Transaction } from './engine.js'
 import { REPEATED_ID } from './load-rows.js'
+import { getNumber, getOne } from './sql.js'
 
 export interface Plan {
   readonly rows: number
@@ -51,7 +52,8 @@ export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
   // Once this one is released, the batch that it continues pays for nothing any more.
   const own = [batchId, batch.state === 'loading' ? batch.continues : null]
   const others = (await readBudgets(tx)).filter((budget) => !own.includes(budget.batchId))
-  const searches = (await tx.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'open', number>>(
+  const searches = await getOne<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'open', number>>(
+    tx,
     `with ${BUDGET_TABLE_SQL}
      select
        count(*) filter (where search.state = 'answered') as answered,
@@ -62,7 +64,7 @@ export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
      from want $next() search on search.id = want.search_id
      where want.batch_id = @batchId`,
     { batchId, budgets: budgetsAsJson(others), others: others.length },
-  )) ?? { answered: 0, dead: 0, discarded: 0, queued: 0, open: 0 }
+  )
   return {
     rows: batch.items,
     accepted: batch.items - batch.invalid,
@@ -88,12 +90,12 @@ async function firstProblems(tx: Transaction, batchId: number): Promise<readonly
   return rows.map((row) => row.problem)
 }
 
-async function repeatedIds(tx: Transaction, batchId: number): Promise<number> {
-  const found = await tx.get<{ n: number }>(
-    `select count(*) as n from item where batch_id = @batchId and problem is not null and problem like @pattern`,
+function repeatedIds(tx: Transaction, batchId: number): Promise<number> {
+  return getNumber(
+    tx,
+    'select count(*) as n from item where batch_id = @batchId and problem is not null and problem like @pattern',
     { batchId, pattern: `%${REPEATED_ID}%` },
   )
-  return found?.n ?? 0
 }
 
 async function firstRequests(tx: Transaction, batchId: number): Promise<readonly SearchRequest[]> {
@@ -114,8 +116,7 @@ export async function compareRows(tx: Transaction, earlierId: number, batchId: n
   const hasIds = async (id: number) =>
     (await tx.get('select 1 from item where batch_id = @id and key is not null limit 1', { id })) !== undefined
   const byId = (await hasIds(earlierId)) && (await hasIds(batchId))
-  const found = await tx.get<Record<'new' | 'changed' | 'gone' | 'unchanged', number>>(byId ? BY_ID : BY_SEARCH, ids)
-  const counts = { new: 0, changed: 0, gone: 0, unchanged: 0, ...found, byId }
+  const counts = { ...(await getOne<Omit<RowChanges, 'byId'>>(tx, byId ? BY_ID : BY_SEARCH, ids)), byId }
   if (byId) return counts
   // Rows without a search are all the same.
   const earlier = (await visibleBatch(tx, earlierId))?.invalid ?? 0
@@ -157,8 +158,8 @@ function isRepeated(row: string): string {
     and before.position < ${row}.position)`
 }
 
-/** Of rows that have a search. */
-const BY_SEARCH = `select
+/** Of rows that have a search. None has changed: it is new or gone. */
+const BY_SEARCH = `select cast(0 as bigint) as changed,
     cast(coalesce(sum(case when later > earlier then later - earlier else 0 end), 0) as bigint) as new,
     cast(coalesce(sum(case when earlier > later then earlier - later else 0 end), 0) as bigint) as gone,
     cast(coalesce(sum(case when earlier < later then earlier else later end), 0) as bigint) as unchanged

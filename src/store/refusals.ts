@@ -11,6 +11,7 @@ import {
 import type { Transaction } from './engine.js'
 import type { LedgerCall } from './ledger.js'
 import { queryOf } from './search-ref.js'
+import { getOne } from './sql.js'
 
 /** A search without an outcome that is refused repeatedly, as if for the whole account. */
 export interface RefusedSearch {
@@ -82,7 +83,8 @@ async function othersSince(
   { id, refused_from }: RefusedRow,
 ): Promise<{ readonly answered: number; readonly limited: number }> {
   if (refused_from === null) return { answered: 0, limited: 0 }
-  const others = await tx.get<{ answered: number; limited: number }>(
+  return getOne<{ answered: number; limited: number }>(
+    tx,
     `with other as (
        select max(case when outcome = 'answered' then 1 else 0 end) as is_answered,
          max(case when outcome = 'rate_limited' then 1 else 0 end) as is_limited
@@ -92,7 +94,6 @@ async function othersSince(
        count(*) filter (where is_limited = 1) as limited from other`,
     { from: refused_from, id },
   )
-  return others ?? { answered: 0, limited: 0 }
 }
 
 async function isAlone(tx: Transaction, id: number): Promise<boolean> {

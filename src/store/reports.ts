@@ -4,7 +4,7 @@ import { type BatchReport, batchReport } from './batch-report.js'
 import { creditsNeeded, visibleBatches } from './batch-row.js'
 import { type Budget, dueSearches, readBudgets } from './budget.js'
 import type { DeadFilter } from './dead-filter.js'
-import type { Connection, SqlParameters, Transaction } from './engine.js'
+import type { Connection, Transaction } from './engine.js'
 import type { ExportOptions, ExportRow } from './export-rows.js'
 import { exportRows } from './export-rows.js'
 import {
@@ -25,6 +25,7 @@ import { refusedSearches } from './refusals.js'
 import type { CallReport, RowReport, SearchReport } from './row-report.js'
 import { CALL_COLUMNS, findRowOrSearch } from './row-report.js'
 import { type NameColumns, namesOf } from './search-ref.js'
+import { getNumber } from './sql.js'
 
 export interface Totals {
   /**
@@ -194,19 +195,18 @@ async function callsByOutcome(tx: Transaction): Promise<Totals['callsByOutcome']
 
 async function totals(tx: Transaction, now: number, budgets: readonly Budget[]): Promise<Totals> {
   const calls = await callsByOutcome(tx)
-  const counted = async (text: string, parameters: SqlParameters = {}): Promise<number> =>
-    (await tx.get<{ n: number }>(text, parameters))?.n ?? 0
   const latest = await latestCalls(tx)
   return {
     due: await dueSearches(tx, budgets),
-    deadLetters: await counted(
+    deadLetters: await getNumber(
+      tx,
       "select count(*) as n from search $by(search_dead) where state = 'dead' and discarded = 0",
     ),
     spent: calls.answered + calls.unreadable,
     unknownOutcomes: calls.unknown,
     unknownUnseen: (await unknownCounts(tx)).unseen,
     callsByOutcome: calls,
-    callsLastMinute: await counted('select count(*) as n from call where sent_at > @since', {
+    callsLastMinute: await getNumber(tx, 'select count(*) as n from call where sent_at > @since', {
       since: now - A_MINUTE_MS,
     }),
     refused: await refusedSearches(tx),

@@ -4,6 +4,7 @@ import type { Logger } from '../../domain/logger.js'
 import type { Connection, Engine, Queries, Transaction } from '../engine.js'
 import { isMigrated, latestSchemaVersion, type Migrations, migrate, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
+import { getNumber } from '../sql.js'
 import { addressOf, type DatabaseAddress } from './address.js'
 import { openConnection, type PostgresConnection } from './connection.js'
 import { firstError } from './explain-error.js'
@@ -180,10 +181,10 @@ function inTypesOfPostgres(statement: string): string {
 async function lastIds(tx: Queries, tables: readonly string[]): Promise<ReadonlyMap<string, number>> {
   const ids = new Map<string, number>()
   for (const table of tables) {
-    const row = await tx.get<{ last: number }>(
-      `select case when is_called then last_value else 0 end as last from ${table}_id_seq`,
+    ids.set(
+      table,
+      await getNumber(tx, `select case when is_called then last_value else 0 end as n from ${table}_id_seq`),
     )
-    ids.set(table, row?.last ?? 0)
   }
   return ids
 }
