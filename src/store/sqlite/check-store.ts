@@ -12,10 +12,8 @@ import { isDamage } from './explain-error.js'
 export function checkStore(path: string): string | null {
   const handle = new Database(path, { readonly: true, fileMustExist: true, timeout: 10_000 })
   try {
-    const [first] = handle.pragma('quick_check(1)') as { readonly quick_check: string }[]
-    return first === undefined || first.quick_check === 'ok'
-      ? null
-      : first.quick_check.split('\n').slice(0, 2).join(' ')
+    const problem = String(handle.pragma('quick_check(1)', { simple: true }))
+    return problem === 'ok' ? null : problem.split('\n').slice(0, 2).join(' ')
   } catch (error) {
     if (isDamage(errorCode(error))) return errorCode(error)
     throw error

@@ -9,7 +9,6 @@ import {
   type Snapshot,
   type SqlParameters,
   type Transaction,
-  type WritePurpose,
 } from '../engine.js'
 import { openStoreFiles, type StoreFiles } from './store-files.js'
 
@@ -23,8 +22,6 @@ import { openStoreFiles, type StoreFiles } from './store-files.js'
 export interface SqliteConnection extends Connection {
   /** The files that it has open. */
   readonly files: StoreFiles
-  /** Reads even from a store that was lost. */
-  readAnyway<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
   /** How long its changes have waited for another process so far. */
   lockWaitMs(): number
   /** How long a statement waits for another process. */
@@ -82,31 +79,26 @@ export function openConnection(
     }
   }
 
-  function refuseFor(purpose: WritePurpose): void {
-    if (purpose === 'change') files.refuseIfLost()
-    else files.refuseIfDamaged()
-  }
-
   return {
     files,
     write: (work, purpose = 'change') =>
       alone(async () => {
-        refuseFor(purpose)
+        if (purpose === 'change') files.refuseIfLost()
+        else files.refuseIfDamaged()
         return transaction('BEGIN IMMEDIATE', work)
       }),
     read: (work) =>
       alone(async () => {
-        // A worker's reads on its writing connection belong to calls in flight. Reports must not
+        // A worker's reads on its writing connection belong to calls in flight, or to a rescue. Reports must not
         // come from a lost store.
         if (mode === 'read') files.refuseIfLost()
         return transaction('BEGIN', work)
       }),
-    readAnyway: (work) => alone(() => transaction('BEGIN', work)),
     snapshot: async () => openSnapshot(files),
     refuseIfLost: () => files.refuseIfLost(),
     lockWaitMs: () => lockWaitMs,
     setPatience: (ms) => void handle.pragma(`busy_timeout = ${ms}`),
-    pageBytes: () => numberOf(handle.pragma('page_count')) * numberOf(handle.pragma('page_size')),
+    pageBytes: () => pragma(handle, 'page_count') * pragma(handle, 'page_size'),
     backup: async (to) => void (await handle.backup(to, { progress: () => PAGES_PER_TURN })),
     checkpoint: () => void handle.pragma('wal_checkpoint(PASSIVE)'),
     close: () =>
@@ -174,8 +166,10 @@ function transactionOn(handle: Database.Database): Transaction {
     run: async (text, parameters) => prepared(text).run(bound(parameters)).changes,
     send: (text, parameters) => void prepared(text).run(bound(parameters)),
     insert: async (into, width, values) => {
-      for (const { text, at, size } of insertions(into, width, values.length))
-        prepared(text).run(values.slice(at, at + size))
+      for (let at = 0; at < values.length; at += ROWS_TOGETHER * width) {
+        const some = values.slice(at, at + ROWS_TOGETHER * width)
+        prepared(insertion(into, width, some.length / width)).run(some)
+      }
     },
     reserveIds: async () => {
       const row = prepared("select seq from sqlite_sequence where name = 'search'").get() as { seq: number } | undefined
@@ -195,20 +189,9 @@ function bound(parameters: SqlParameters = {}): Record<string, unknown> {
   return changed ?? parameters
 }
 
-function* insertions(into: string, width: number, values: number): Generator<Insertion> {
+function insertion(into: string, width: number, rows: number): string {
   const row = `(${Array(width).fill('?').join(', ')})`
-  const many = `insert into ${into} values ${Array(ROWS_TOGETHER).fill(row).join(', ')}`
-  const size = ROWS_TOGETHER * width
-  let at = 0
-  for (; at + size <= values; at += size) yield { text: many, at, size }
-  for (; at < values; at += width) yield { text: `insert into ${into} values ${row}`, at, size: width }
-}
-
-interface Insertion {
-  readonly text: string
-  /** Where its values begin, and how many there are. */
-  readonly at: number
-  readonly size: number
+  return `insert into ${into} values ${Array(rows).fill(row).join(', ')}`
 }
 
 /** Opens the path again: where another file is at it by now, an export would have rows of both. */
@@ -248,8 +231,6 @@ function shareMutex(path: string): { readonly mutex: Mutex; leave(): void } {
   }
 }
 
-function numberOf(pragma: unknown): number {
-  const [row] = Array.isArray(pragma) ? pragma : []
-  const [value]: unknown[] = Object.values(row ?? {})
-  return Number(value ?? 0)
+function pragma(handle: Database.Database, name: string): number {
+  return Number(handle.pragma(name, { simple: true }))
 }

@@ -13,13 +13,9 @@ import { openGroupSize } from './group-size.js'
 import { refuseBesideRemains } from './remains.js'
 import { openRescue } from './rescue.js'
 
+/** See `OpenOptions`. */
 export interface SqliteOptions {
-  /** The file. It and its directory are created if missing, readable only by their owner. */
   readonly path: string
-  /**
-   * How long a change waits for another process's lock. It blocks the thread. Default: 2000. Use
-   * more only in a process that does nothing else meanwhile.
-   */
   readonly patienceMs?: number
   readonly log: Logger
 }
@@ -63,8 +59,7 @@ async function beginReading(connection: SqliteConnection): Promise<Engine> {
     await reader.close()
     throw error
   }
-  const rescue = openRescue(connection)
-  const health = { writeFailure: rescue.writeFailure, rescue: rescue.run, reportDamage: files.reportDamage }
+  const health = { ...openRescue(connection), reportDamage: files.reportDamage }
   const sizes = { groupSize: openGroupSize(connection.lockWaitMs), rowsPerChunk: ROWS_PER_CHUNK }
   return { name: files.path, connection, loader: connection, reader, health, ...sizes, lastIds, setLastIds }
 }

@@ -1,26 +1,13 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
-import type { WriteFailure } from '../../domain/pause.js'
-import type { Transaction } from '../engine.js'
+import type { StoreHealth, Transaction } from '../engine.js'
 import { countOf } from '../ledger.js'
 import { readMeta } from '../meta.js'
 import { checkStore, makeSingleFile } from './check-store.js'
 import { openConnection, type SqliteConnection } from './connection.js'
 import { COPY_MARK } from './remains.js'
 import { lossSentence, type Rescued, type StoreLoss } from './store-files.js'
-
-export interface Rescue {
-  /** Null: the open files are the store. */
-  writeFailure(): WriteFailure | null
-  /**
-   * Saves the data in danger, once. The copy waits for calls in flight, so that it contains their
-   * answers.
-   * @param last this process ends: do not wait
-   * @returns false: committed data is not safe
-   */
-  run(last: boolean): Promise<boolean>
-}
 
 /** A call still open after this time belongs to a process that died. */
 const CALLS_END_WITHIN_MS = 60_000
@@ -35,13 +22,13 @@ const COPY_IS_LEFT_AFTER_MS = 30_000
  * new name. For a moved file, or one whose log was deleted, the log is checkpointed into the file.
  * If the process is killed before that, data that no other process has open is lost.
  */
-export function openRescue(connection: SqliteConnection): Rescue {
+export function openRescue(connection: SqliteConnection): Pick<StoreHealth, 'writeFailure' | 'rescue'> {
   const { files } = connection
   let rescued: Rescued = { kind: 'not yet' }
   let failedAt = Number.NEGATIVE_INFINITY
   let running: Promise<void> | null = null
 
-  async function rescue(loss: StoreLoss, last: boolean): Promise<void> {
+  async function save(loss: StoreLoss, last: boolean): Promise<void> {
     switch (loss.kind) {
       case 'permissions':
       case 'unreachable':
@@ -64,9 +51,10 @@ export function openRescue(connection: SqliteConnection): Rescue {
     rescued = { kind: 'folded in' }
   }
 
+  /** Waits for calls in flight, so that the copy contains their answers. */
   async function copy(loss: StoreLoss, last: boolean): Promise<void> {
     if (!last && (performance.now() - failedAt < AGAIN_AFTER_MS || isBeingCopied(connection.files.path))) return
-    const { state, open } = await connection.readAnyway(stateOf)
+    const { state, open } = await connection.read(stateOf)
     if (!last && open > 0 && Date.now() - loss.since < CALLS_END_WITHIN_MS) return
     const path = (await copyWith(state, connection.files.path)) ?? (await copyBeside(connection, loss))
     // A copy that this process made before the last calls ended.
@@ -81,7 +69,7 @@ export function openRescue(connection: SqliteConnection): Rescue {
       return
     }
     try {
-      await rescue(loss, last)
+      await save(loss, last)
     } catch (error) {
       failedAt = performance.now()
       rescued = { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
@@ -93,7 +81,7 @@ export function openRescue(connection: SqliteConnection): Rescue {
       const loss = files.loss()
       return loss === null ? null : { kind: 'lost', since: loss.since, cause: lossSentence(loss, files.path, rescued) }
     },
-    async run(last) {
+    async rescue(last) {
       // One after another, so that a later process sees what an earlier one saved.
       const before = running
       running = (before ?? Promise.resolve()).then(() => tryOnce(last))
@@ -130,7 +118,7 @@ async function stateIn(path: string): Promise<string | null> {
   try {
     const connection = openConnection(path, 'read')
     try {
-      return (await connection.readAnyway(stateOf)).state
+      return (await connection.read(stateOf)).state
     } finally {
       await connection.close()
     }
