@@ -1,6 +1,6 @@
 import { ConfigurationError, RefusedError, UnreachableError } from '../domain/errors.js'
 import { IS_SCHEDULED_SQL } from './batch-row.js'
-import type { Engine, Queries, Snapshot, SqlValue, Transaction } from './engine.js'
+import type { Queries, SqlValue, Transaction } from './engine.js'
 import { readMeta, writeMeta } from './meta.js'
 import { latestSchemaVersion, versionOf } from './migrate.js'
 import { MIGRATIONS } from './migrations.js'
@@ -64,10 +64,15 @@ export async function copyStore({ from, to, now, progress }: CopyOptions): Promi
         await refuseWhileLoading(look, now)
         // May take minutes, and a server ends a transaction that is idle for seconds.
         const wanted = await counts(look)
-        const rows = await target.loader.write((tx) => copyTables({ look, wanted, source, target, tx, progress }))
+        await target.loader.write(async (tx) => {
+          if (!(await isNew(tx))) return refuseUnlessCopy(look, wanted, tx, target.name)
+          await copyTables(look, tx, progress)
+          await target.setLastIds(tx, await source.lastIds(look, NUMBERED))
+          await refuseUnlessWhole(tx, wanted, target.name)
+        })
         const to = `${target.name} at ${new Date(now).toISOString()}`
         await source.connection.write(async (tx) => writeMeta(tx, 'moved_to', to))
-        return { from: source.name, to: target.name, rows }
+        return { from: source.name, to: target.name, rows: total(wanted) }
       } finally {
         await look.close()
       }
@@ -92,16 +97,6 @@ async function refuseWhileLoading(look: Queries, now: number): Promise<void> {
     throw new RefusedError(`A submit is loading the catalog of ${batch.name}: wait for its end. Nothing was copied.`)
 }
 
-interface Copying {
-  readonly look: Snapshot
-  /** The rows of each table. */
-  readonly wanted: Counts
-  readonly source: Engine
-  readonly target: Engine
-  readonly tx: Transaction
-  readonly progress: CopyOptions['progress']
-}
-
 /** A program of the previous version knows neither the new tables nor the new columns. */
 async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
   const version = await versionOf(look)
@@ -112,18 +107,17 @@ async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
     )
 }
 
-/** @returns how many rows the store has */
-async function copyTables({ look, wanted, source, target, tx, progress }: Copying): Promise<number> {
-  if (!(await isNew(tx))) {
-    const isCopy =
-      (await readMeta(look, 'store_id')) === (await readMeta(tx, 'store_id')) && isSame(wanted, await counts(tx))
-    if (isCopy) return total(wanted)
-    throw new RefusedError(`The store ${target.name} is not empty: nothing was copied. Name an empty database.`)
-  }
+async function refuseUnlessCopy(look: Queries, wanted: Counts, tx: Queries, name: string): Promise<void> {
+  const isSameStore = (await readMeta(look, 'store_id')) === (await readMeta(tx, 'store_id'))
+  if (!isSameStore || !isSame(wanted, await counts(tx)))
+    throw new RefusedError(`The store ${name} is not empty: nothing was copied. Name an empty database.`)
+}
+
+async function copyTables(look: Queries, tx: Transaction, progress: CopyOptions['progress']): Promise<void> {
   for (const { name, key } of COPIED_TABLES) {
     await tx.run(`delete from ${name}`)
     let copied = 0
-    for (let page = await firstPage(look, name, key); page.length > 0; page = await nextPage(look, name, key, page)) {
+    for await (const page of pagesOf(look, name, key)) {
       const columns = Object.keys(page[0] ?? {})
       const values = page.flatMap((row) => columns.map((column) => row[column] ?? null))
       await tx.insert(`${name} (${columns.join(', ')})`, columns.length, values)
@@ -131,29 +125,31 @@ async function copyTables({ look, wanted, source, target, tx, progress }: Copyin
       progress(name, copied)
     }
   }
-  await target.setLastIds(tx, await source.lastIds(look, NUMBERED))
+}
+
+async function refuseUnlessWhole(tx: Queries, wanted: Counts, name: string): Promise<void> {
   const there = await counts(tx)
   if (!isSame(wanted, there))
     throw new UnreachableError(
-      `The copy in ${target.name} is not whole (${JSON.stringify(there)} rows, expected ${JSON.stringify(wanted)}): it was undone. Is another process using one of the stores?`,
+      `The copy in ${name} is not whole (${JSON.stringify(there)} rows, expected ${JSON.stringify(wanted)}): it was undone. Is another process using one of the stores?`,
     )
-  return total(wanted)
 }
 
 type Row = Readonly<Record<string, SqlValue>>
 
-function firstPage(look: Queries, table: string, key: readonly string[]): Promise<Row[]> {
-  return look.all<Row>(`select * from ${table} order by ${key.join(', ')} limit ${PAGE_ROWS}`)
-}
-
-function nextPage(look: Queries, table: string, key: readonly string[], page: readonly Row[]): Promise<Row[]> {
-  const last = page.at(-1) ?? {}
-  const after = Object.fromEntries(key.map((column) => [column, last[column] ?? null]))
-  return look.all<Row>(
-    `select * from ${table} where (${key.join(', ')}) > (${key.map((column) => `@${column}`).join(', ')})
-     order by ${key.join(', ')} limit ${PAGE_ROWS}`,
-    after,
-  )
+/** All rows of a table by its key. */
+async function* pagesOf(look: Queries, table: string, key: readonly string[]): AsyncGenerator<readonly Row[]> {
+  const columns = key.join(', ')
+  const after = `where (${columns}) > (${key.map((column) => `@${column}`).join(', ')})`
+  let last: Row | undefined
+  do {
+    const page: readonly Row[] = await look.all<Row>(
+      `select * from ${table} ${last === undefined ? '' : after} order by ${columns} limit ${PAGE_ROWS}`,
+      Object.fromEntries(key.map((column) => [column, last?.[column] ?? null])),
+    )
+    if (page.length > 0) yield page
+    last = page.at(-1)
+  } while (last !== undefined)
 }
 
 async function isNew(tx: Queries): Promise<boolean> {
