@@ -102,8 +102,8 @@ async function runningBatches(tx: Queries, now: number): Promise<string> {
 
 /** Counters only: no call and no row is read. */
 const NOW = `select cast(@minute as bigint) as minute, (select credits_remaining from account) as credits,
-    cast(@limitPerMinute as real) as limit_per_minute,
-    cast(coalesce(sum(items), 0) as bigint) as rows, cast(coalesce(sum(${DONE}), 0) as bigint) as rows_done,
+    cast(@limitPerMinute as real) as "limitPerMinute",
+    cast(coalesce(sum(items), 0) as bigint) as rows, cast(coalesce(sum(${DONE}), 0) as bigint) as "rowsDone",
     cast(@stopped as text) as stopped, cast(@batches as text) as batches,
     ${ENDED_OUTCOMES.map((outcome) => `${counted(outcome)} as ${outcome}`).join(', ')}
   from batch where dropping = 0`
@@ -117,20 +117,14 @@ const RECORD = `insert into sample
     rows_done = excluded.rows_done, stopped = coalesce(excluded.stopped, sample.stopped), batches = excluded.batches,
     ${ENDED_OUTCOMES.map((outcome) => `${outcome} = excluded.${outcome}`).join(', ')}`
 
-type SampleRow = Readonly<Record<EndedOutcome, number>> & {
-  readonly minute: number
-  readonly credits: number | null
-  readonly limit_per_minute: number | null
-  readonly rows: number
-  readonly rows_done: number
-  readonly stopped: StopCause | null
-  /** JSON: rows done and calls charged by batch. Null: of an earlier version. */
-  readonly batches: string | null
-}
+type SampleRow = Omit<Sample, 'calls' | 'batch'> &
+  Sample['calls'] & {
+    /** JSON: rows done and calls charged by batch. Null: of an earlier version. */
+    readonly batches: string | null
+  }
 
-const READ = ['minute', 'credits', 'limit_per_minute', 'rows', 'rows_done', 'batches', ...ENDED_OUTCOMES]
-  .map((column) => `sample.${column}`)
-  .join(', ')
+const READ = `sample.minute, sample.credits, sample.limit_per_minute as "limitPerMinute", sample.rows,
+  sample.rows_done as "rowsDone", sample.batches, ${ENDED_OUTCOMES.map((outcome) => `sample.${outcome}`).join(', ')}`
 
 async function samples(tx: Queries, { from, everyMinutes, now, batchId }: SampleQuery): Promise<readonly Sample[]> {
   const first = minuteOf(from)
@@ -158,7 +152,7 @@ async function samples(tx: Queries, { from, everyMinutes, now, batchId }: Sample
     // The calls since the last sample belong to it, or, if that is of an earlier span, to one of their own.
     const spanOf = (row: SampleRow) => Math.floor(row.minute / everyMinutes)
     if (spanOf(last) < spanOf(live)) kept.push(live)
-    else kept[kept.length - 1] = { ...live, limit_per_minute: last.limit_per_minute, stopped: last.stopped }
+    else kept[kept.length - 1] = { ...live, limitPerMinute: last.limitPerMinute, stopped: last.stopped }
   }
   return kept.map((row) => sampleOf(row, batchId))
 }
@@ -168,9 +162,9 @@ function minuteOf(ms: number): number {
 }
 
 function sampleOf(row: SampleRow, batchId: number | undefined): Sample {
-  const { minute, credits, limit_per_minute, rows, rows_done, stopped, batches, ...calls } = row
+  const { minute, credits, limitPerMinute, rows, rowsDone, stopped, batches, ...calls } = row
   const batch = batchId === undefined ? null : batchOf(batches, batchId)
-  return { minute, credits, limitPerMinute: limit_per_minute, rows, rowsDone: rows_done, calls, stopped, batch }
+  return { minute, credits, limitPerMinute, rows, rowsDone, calls, stopped, batch }
 }
 
 function batchOf(batches: string | null, id: number): Sample['batch'] {
