@@ -9,7 +9,7 @@ import type { Transaction } from './engine.js'
 import { giveUp, openCall } from './ledger.js'
 import { metaSql } from './meta.js'
 import { addPause, enforceActiveHours, rateLimitEndOf, SET_BACK_MS } from './pauses.js'
-import { refParameters } from './search-ref.js'
+import { fingerprintBytes } from './search-ref.js'
 import { requeueSearches } from './transitions.js'
 
 export type Claim =
@@ -69,7 +69,8 @@ export function newClaimToken(): number {
  * during a FLUSHALL were all paid twice.)
  */
 export async function claim(tx: Transaction, ref: SearchRef, rules: ClaimRules): Promise<Claim> {
-  const found = await tx.get<ClaimFacts>(CLAIM_FACTS, refParameters(ref))
+  const { generation } = ref
+  const found = await tx.get<ClaimFacts>(CLAIM_FACTS, { fingerprint: fingerprintBytes(ref.fingerprint), generation })
   if (found === undefined) return { kind: 'nothing_to_do', why: 'unknown search' }
   if (found.open_id !== null && found.open_token === rules.token) return grantAgain(tx, found, found.open_id, rules.now)
   if (found.state === 'answered' || found.state === 'dead') return { kind: 'nothing_to_do', why: found.state }

@@ -1,20 +1,10 @@
 import type { DeadLetter, Death } from '../domain/dead-letter.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { SearchState } from '../domain/states.js'
 import { BUDGET_TABLE_SQL, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budget.js'
 import { and, type Condition, DEATH_COLUMNS, type DeadFilter, LISTED, MAYBE_PAID_SQL, matching } from './dead-filter.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
 import { firstRows, type RowName } from './findings.js'
-import {
-  IS_IN_REF_TABLE_SQL,
-  IS_REF_SQL,
-  namesOf,
-  REF_TABLE_SQL,
-  type RefColumns,
-  refOf,
-  refParameters,
-  refsAsJson,
-} from './search-ref.js'
+import { idsOf, namesOf, type RefColumns, refOf, searchesAmong } from './search-ref.js'
 import { getNumber, getOne } from './sql.js'
 import { markDead, retryDead } from './transitions.js'
 
@@ -74,8 +64,6 @@ export interface DeadLetterStore {
   discardAll(filter: DeadFilter): Promise<number>
   /** The same, for what a person confirmed. Null: more than `confirmed` match now, so nothing is changed. */
   discardUpTo(confirmed: number, filter: DeadFilter): Promise<number | null>
-  /** After `resume`: dead letters with the reason unauthorized are due again. */
-  retryUnauthorized(): Promise<number>
   /**
    * queued (that round) → dead: BullMQ gave up on the job (it stalled too often). False when it
    * already has an outcome.
@@ -92,15 +80,7 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
     count: (filter) => connection.read(async (tx) => count(tx, await matching(tx, filter))),
     countMaybePaid: (filter) =>
       connection.read(async (tx) => count(tx, and(await matching(tx, filter), MAYBE_PAID_SQL))),
-    get: (refs) =>
-      connection.read(async (tx) => {
-        const found = await tx.all<{ id: number }>(
-          `with ${REF_TABLE_SQL} select search.id from ref $next() search on ${IS_IN_REF_TABLE_SQL}`,
-          { refs: refsAsJson(refs) },
-        )
-        const ids = found.map(({ id }) => id)
-        return withRows(tx, await letters(tx, and(LISTED, '$among(search.id, @ids)', { ids }), ''))
-      }),
+    get: (refs) => connection.read(async (tx) => withRows(tx, await letters(tx, await listedAmong(tx, refs), ''))),
     newest: (limit) =>
       connection.read(async (tx) => {
         const rows = await tx.all<RefColumns>(
@@ -110,15 +90,14 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
         )
         return rows.map(refOf)
       }),
-    retry: (ref) => connection.write(async (tx) => (await retryDead(tx, await idsOf(tx, inRound(ref)))) === 1),
+    retry: (ref) =>
+      connection.write(async (tx) => (await retryDead(tx, await idsMatching(tx, await listedAmong(tx, [ref])))) === 1),
     retryAll: (filter) => connection.write(async (tx) => retryMatching(tx, await matching(tx, filter))),
     retryUpTo: (confirmed, filter) =>
       connection.write(async (tx) => {
         const all = await matching(tx, filter)
         return (await count(tx, all)) > confirmed ? null : retryMatching(tx, all)
       }),
-    retryUnauthorized: () =>
-      connection.write(async (tx) => retryDead(tx, await idsOf(tx, await matching(tx, { reason: 'unauthorized' })))),
     discardAll: (filter) => connection.write(async (tx) => discardMatching(tx, await matchingListed(tx, filter))),
     discardUpTo: (confirmed, filter) =>
       connection.write(async (tx) => {
@@ -127,21 +106,19 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
       }),
     recordCrashed: (ref, death, now) =>
       connection.write(async (tx) => {
-        const search = await tx.get<{ id: number; state: SearchState }>(
-          `select id, state from search where ${IS_REF_SQL}`,
-          refParameters(ref),
-        )
+        const [search] = await searchesAmong(tx, [ref], ['waiting', 'queued'])
         return search !== undefined && markDead(tx, search, death, now)
       }),
   }
 }
 
-function inRound(ref: SearchRef): Condition {
-  return and(LISTED, IS_REF_SQL, refParameters(ref))
+/** Those in exactly these rounds that are on the list. */
+async function listedAmong(tx: Transaction, refs: readonly SearchRef[]): Promise<Condition> {
+  return and(LISTED, '$among(search.id, @ids)', { ids: idsOf(await searchesAmong(tx, refs, ['dead'])) })
 }
 
-async function idsOf(tx: Transaction, { text, parameters }: Condition): Promise<readonly number[]> {
-  return (await tx.all<{ id: number }>(`select search.id from search where ${text}`, parameters)).map((row) => row.id)
+async function idsMatching(tx: Transaction, { text, parameters }: Condition): Promise<readonly number[]> {
+  return idsOf(await tx.all<{ id: number }>(`select search.id from search where ${text}`, parameters))
 }
 
 function count(tx: Transaction, { text, parameters }: Condition): Promise<number> {
@@ -150,7 +127,7 @@ function count(tx: Transaction, { text, parameters }: Condition): Promise<number
 
 async function retryMatching(tx: Transaction, all: Condition): Promise<Retried> {
   const maybePaid = await count(tx, and(all, MAYBE_PAID_SQL))
-  const ids = await idsOf(tx, all)
+  const ids = await idsMatching(tx, all)
   return { retried: await retryDead(tx, ids), ...(await countDue(tx, ids)), maybePaid }
 }
 
@@ -159,7 +136,7 @@ function matchingListed(tx: Transaction, filter: DeadFilter): Promise<Condition>
 }
 
 async function discardMatching(tx: Transaction, all: Condition): Promise<number> {
-  return tx.run('update search set discarded = 1 where $among(id, @ids)', { ids: await idsOf(tx, all) })
+  return tx.run('update search set discarded = 1 where $among(id, @ids)', { ids: await idsMatching(tx, all) })
 }
 
 /** A page costs the same at any depth of the list, because both columns are in one index. */
@@ -227,8 +204,7 @@ function letters(
 const MOST_ROWS = 5
 
 async function withRows(tx: Transaction, letters: readonly DeadLetterRow[]): Promise<DeadLetterEntry[]> {
-  const ids = letters.map(({ id }) => id)
-  const rowsOf = await firstRows(tx, ids, { most: MOST_ROWS, batchId: null })
+  const rowsOf = await firstRows(tx, idsOf(letters), { most: MOST_ROWS, batchId: null })
   return letters.map((row) => ({ ref: refOf(row), letter: deadLetterOf(row), rows: rowsOf(row.id) }))
 }
 

@@ -1,18 +1,10 @@
 import type { SearchRequest } from '../domain/request.js'
 import { jobIdOf, type SearchRef } from '../domain/search-id.js'
-import { lessUrgentThan, PRIORITIES, type Priority, type SearchState } from '../domain/states.js'
+import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
 import { CAN_PAY_SQL, capOf, type StoredBatch } from './batch-row.js'
 import { budgetLeft, payingBatches, paysItselfSql, wantedIn } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
-import {
-  IS_IN_REF_TABLE_SQL,
-  REF_TABLE_SQL,
-  type RefColumns,
-  type RefPage,
-  refOf,
-  refPage,
-  refsAsJson,
-} from './search-ref.js'
+import { idsOf, type RefColumns, type RefPage, refOf, refPage, searchesAmong } from './search-ref.js'
 import { getNumber } from './sql.js'
 import { enqueue, requeueSearches } from './transitions.js'
 
@@ -102,18 +94,12 @@ export function feedStore(connection: Connection): FeedStore {
     requeue: (refs) =>
       connection.write(async (tx) => {
         const queued = await searchesAmong(tx, refs, ['queued'])
-        return requeueSearches(
-          tx,
-          queued.map((row) => row.id),
-        )
+        return requeueSearches(tx, idsOf(queued))
       }),
     requeueAll: () =>
       connection.write(async (tx) => {
         const all = await tx.all<{ id: number }>("select id from search where state = 'queued'")
-        return requeueSearches(
-          tx,
-          all.map((row) => row.id),
-        )
+        return requeueSearches(tx, idsOf(all))
       }),
   }
 }
@@ -126,20 +112,6 @@ async function queued(tx: Transaction): Promise<Readonly<Record<Priority, number
   )
   for (const row of rows) counts[row.priority] = row.searches
   return counts
-}
-
-/** Those in exactly these rounds and one of these states, by one query. */
-function searchesAmong(
-  tx: Transaction,
-  refs: readonly SearchRef[],
-  states: readonly SearchState[],
-): Promise<(RefColumns & { readonly id: number })[]> {
-  return tx.all(
-    `with ${REF_TABLE_SQL}
-     select search.id, search.fingerprint, search.generation, search.round
-     from ref $next() search on ${IS_IN_REF_TABLE_SQL} and $among(search.state, @states)`,
-    { refs: refsAsJson(refs), states },
-  )
 }
 
 interface DueRow extends RefColumns {

@@ -1,6 +1,7 @@
 import { UsageError } from '../domain/errors.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
+import type { SearchState } from '../domain/states.js'
 import type { Queries, SqlParameters, Transaction } from './engine.js'
 
 /** The three columns that make a ref. */
@@ -39,14 +40,6 @@ export function queryOf({ request }: { readonly request: string }): string {
 
 export const FIRST_GENERATION = 1
 
-/** A condition over `search`: it is in exactly this round. For `refParameters`. */
-export const IS_REF_SQL = `search.fingerprint = @fingerprint and search.generation = @generation and search.round = @round`
-
-/** `@fingerprint`, `@generation` and `@round`. */
-export function refParameters({ fingerprint, generation, round }: SearchRef) {
-  return { fingerprint: fingerprintBytes(fingerprint), generation, round }
-}
-
 /** A common table expression with the rows of `@refs`, for `refsAsJson`. */
 export const REF_TABLE_SQL = 'ref (fingerprint, generation, round) as materialized ($refs(@refs))'
 
@@ -56,6 +49,24 @@ export const IS_IN_REF_TABLE_SQL =
 
 export function refsAsJson(refs: readonly SearchRef[]): string {
   return JSON.stringify(refs.map(({ fingerprint, generation, round }) => [fingerprint, generation, round]))
+}
+
+/** The searches in exactly these rounds and one of these states, by one query. */
+export function searchesAmong(
+  tx: Transaction,
+  refs: readonly SearchRef[],
+  states: readonly SearchState[],
+): Promise<(RefColumns & { readonly id: number; readonly state: SearchState })[]> {
+  return tx.all(
+    `with ${REF_TABLE_SQL}
+     select search.id, search.state, search.fingerprint, search.generation, search.round
+     from ref $next() search on ${IS_IN_REF_TABLE_SQL} and $among(search.state, @states)`,
+    { refs: refsAsJson(refs), states },
+  )
+}
+
+export function idsOf(rows: readonly { readonly id: number }[]): readonly number[] {
+  return rows.map(({ id }) => id)
 }
 
 /** `next` is where the next page begins. Null: this is the last one. */
