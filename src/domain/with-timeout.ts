@@ -22,16 +22,10 @@ export async function withTimeout<T>(ms: number, work: Promise<T>, message: stri
  * end even then. A rejection counts as settled.
  * @returns whether the work settled in time
  */
-export async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
-  let alarm: NodeJS.Timeout | undefined
-  const late = new Promise<boolean>((resolve) => {
-    alarm = setTimeout(() => resolve(false), ms)
-  })
-  const ended = work.then(
+export function settledWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const settled = work.then(
     () => true,
     () => true,
   )
-  const inTime = await Promise.race([ended, late])
-  clearTimeout(alarm)
-  return inTime
+  return withTimeout(ms, settled, 'late').catch(() => false)
 }
