@@ -1,7 +1,7 @@
 import type { Answer } from '../domain/answer.js'
 import { asCount, isRecord, parseJson } from '../domain/json.js'
 import type { Outcome, Refusal } from '../domain/outcome.js'
-import { asFields, type ErrorBody, parseObject, readErrorBody } from './error-body.js'
+import { type ErrorBody, readErrorBody } from './error-body.js'
 import { header, headerFacts, requestIdHeader } from './headers.js'
 import type { Received } from './received.js'
 import { parseRetryAfter } from './retry-after.js'
@@ -110,17 +110,17 @@ export function readMe(response: Received): MeResult {
     return { kind: 'failed', reason: reasonOf(status, readErrorBody(response.text)) }
   }
   if (response.end !== 'whole') return { kind: 'failed', reason: response.problem }
-  const said = parseObject(response.text)
-  if (said === null) return { kind: 'failed', reason: 'the answer of GET /me is not a JSON object' }
+  const said = parseJson(response.text)
+  if (!isRecord(said)) return { kind: 'failed', reason: 'the answer of GET /me is not a JSON object' }
   const headers = headerFacts(response.headers)
-  const limits = asFields(said.rate_limit)
+  const limits = isRecord(said.rate_limit) ? said.rate_limit : {}
   return {
     kind: 'ok',
     tier: typeof said.tier === 'string' && said.tier !== '' ? said.tier : null,
     creditsRemaining: asCount(said.credits_remaining) ?? headers.creditsRemaining,
     monthlyAllowance: asCount(said.monthly_allowance),
-    limitPerMinute: asCount(limits?.requests_per_minute) || headers.limitPerMinute,
-    limitPerDay: asCount(limits?.requests_per_day) || headers.limitPerDay,
+    limitPerMinute: asCount(limits.requests_per_minute) || headers.limitPerMinute,
+    limitPerDay: asCount(limits.requests_per_day) || headers.limitPerDay,
     remainingToday: headers.remainingToday,
     date: Date.parse(header(response.headers, 'date') ?? '') || null,
   }

@@ -18,9 +18,9 @@ const NOTHING: ErrorBody = { error: null, code: null, message: null, requestId: 
  * (terminals show them), and cut to 500 characters.
  */
 export function readErrorBody(body: string): ErrorBody {
-  const value = parseObject(body)
-  if (value === null) return { ...NOTHING, message: foreignText(body) }
-  const inner = asFields(value.error) ?? {}
+  const value = parseJson(body)
+  if (!isRecord(value)) return { ...NOTHING, message: foreignText(body) }
+  const inner = isRecord(value.error) ? value.error : {}
   return {
     error: text(value.error) ?? text(inner.message) ?? text(inner.type),
     code: text(value.code) ?? text(inner.code),
@@ -48,16 +48,4 @@ function foreignText(body: string): string | null {
 function text(value: unknown): string | null {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   return typeof value === 'string' ? oneLine(value) : null
-}
-
-/** A JSON object whose fields may be anything. */
-export type Fields = Readonly<Record<string, unknown>>
-
-/** @returns null for everything that is not a JSON object */
-export function parseObject(text: string): Fields | null {
-  return asFields(parseJson(text))
-}
-
-export function asFields(value: unknown): Fields | null {
-  return isRecord(value) ? value : null
 }

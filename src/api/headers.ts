@@ -1,3 +1,4 @@
+import { asCount } from '../domain/json.js'
 import type { ResponseFacts } from '../domain/outcome.js'
 import { oneLine } from './error-body.js'
 
@@ -38,6 +39,5 @@ export function headerFacts(
 }
 
 function count(headers: Headers, name: string): number | null {
-  const text = header(headers, name)?.trim() ?? ''
-  return /^\d{1,15}$/.test(text) ? Number(text) : null
+  return asCount(header(headers, name)?.trim())
 }

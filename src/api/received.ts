@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib'
 import { errorCode } from '../domain/errors.js'
 import type { RawResponse } from './exchange.js'
@@ -20,15 +21,13 @@ export function receive(raw: RawResponse, key: RedactableKey, maxBytes: number):
   const paid = raw.status >= 200 && raw.status <= 299
   return {
     status: raw.status,
-    headers: Object.fromEntries(Object.keys(raw.headers).map((name) => [name, clean(header(raw.headers, name), key)])),
+    headers: Object.fromEntries(
+      Object.keys(raw.headers).map((name) => [name, key.redact(header(raw.headers, name) ?? '')]),
+    ),
     text: paid ? key.redactAnswer(body.text) : key.redact(body.text),
     end: raw.end,
     problem: key.redact(raw.problem || (body.problem ?? '')),
   }
-}
-
-function clean(value: string | null, key: RedactableKey): string | undefined {
-  return value === null ? undefined : key.redact(value)
 }
 
 interface BodyText {
@@ -46,22 +45,14 @@ const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
  * an encoding. A body that cannot be decoded is kept as a `data:` URL, which preserves every byte.
  */
 function readBodyText(body: Buffer, headers: Headers, maxBytes: number): BodyText {
-  const encodings = encodingsOf(headers)
-  let bytes = body
-  let problem: string | null = null
-  for (const encoding of encodings.slice(-MAX_LAYERS).reverse()) {
-    const decoded = decode(bytes, encoding, maxBytes)
-    problem = decoded.problem
-    bytes = decoded.bytes
-    if (problem !== null) break
+  let decoded: Decoded = { bytes: body, problem: null }
+  for (const encoding of encodingsOf(headers).slice(-MAX_LAYERS).reverse()) {
+    if (decoded.problem === null) decoded = decode(decoded.bytes, encoding, maxBytes)
   }
   // Compressed without a Content-Encoding header.
-  if (problem === null && bytes.subarray(0, 2).equals(GZIP_MAGIC)) {
-    const decoded = decode(bytes, 'gzip', maxBytes)
-    problem = decoded.problem
-    bytes = decoded.bytes
-  }
-  return problem === null || isText(bytes)
+  const isStillPacked = decoded.problem === null && decoded.bytes.subarray(0, 2).equals(GZIP_MAGIC)
+  const { bytes, problem } = isStillPacked ? decode(decoded.bytes, 'gzip', maxBytes) : decoded
+  return problem === null || (isUtf8(bytes) && !bytes.includes(0))
     ? { text: inCharset(bytes, header(headers, 'content-type')), problem }
     : { text: dataUrl(bytes, headers), problem }
 }
@@ -79,8 +70,13 @@ function encodingsOf(headers: Headers): string[] {
     .filter((name) => name !== '' && name !== 'identity')
 }
 
+interface Decoded {
+  readonly bytes: Buffer
+  readonly problem: string | null
+}
+
 /** @returns the bytes unchanged when there is a problem */
-function decode(bytes: Buffer, encoding: string, maxBytes: number): { bytes: Buffer; problem: string | null } {
+function decode(bytes: Buffer, encoding: string, maxBytes: number): Decoded {
   try {
     const decoded = decompress(bytes, encoding, maxBytes)
     if (decoded !== null) return { bytes: decoded, problem: null }
@@ -118,14 +114,6 @@ function decompress(bytes: Buffer, encoding: string, maxBytes: number): Buffer |
 function isZlib(bytes: Buffer): boolean {
   const [first = 0, second = 0] = bytes
   return (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0
-}
-
-function isText(bytes: Buffer): boolean {
-  try {
-    return !new TextDecoder('utf-8', { fatal: true }).decode(bytes).includes('\0')
-  } catch {
-    return false
-  }
 }
 
 /** Falls back to UTF-8, as JSON requires, when the charset is unknown or missing. */

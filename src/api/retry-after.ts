@@ -15,41 +15,32 @@ export function parseRetryAfter(value: string | null, dateHeader: string | null,
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
-const IMF = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/
-const RFC_850 =
-  /^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d{2})-([A-Z][a-z]{2})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/
-const ASCTIME = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/
+const MONTH = '(?<month>[A-Z][a-z]{2})'
+const TIME = String.raw`(?<time>\d{2}:\d{2}:\d{2})`
+/** RFC 9110, 5.6.7: IMF-fixdate, RFC 850, asctime. */
+const FORMATS = [
+  String.raw`(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?<day>\d{2}) ${MONTH} (?<year>\d{4}) ${TIME} GMT`,
+  String.raw`(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?<day>\d{2})-${MONTH}-(?<year>\d{2}) ${TIME} GMT`,
+  String.raw`(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ${MONTH} (?<day>[ \d]\d) ${TIME} (?<year>\d{4})`,
+].map((format) => new RegExp(`^${format}$`))
 
 /**
- * Parses the three HTTP date formats (RFC 9110, 5.6.7) and, unlike `Date.parse`, nothing else.
+ * Parses the three HTTP date formats and, unlike `Date.parse`, nothing else.
  * @returns epoch milliseconds; null for anything else
  */
 function parseHttpDate(text: string): number | null {
-  const imf = IMF.exec(text)
-  if (imf !== null) return instant(imf[3], imf[2], imf[1], imf.slice(4))
-  const short = RFC_850.exec(text)
-  if (short !== null) return instant(century(short[3]), short[2], short[1], short.slice(4))
-  const asctime = ASCTIME.exec(text)
-  if (asctime !== null) return instant(asctime[6], asctime[1], asctime[2], asctime.slice(3, 6))
-  return null
+  const found = FORMATS.map((format) => format.exec(text)).find((match) => match !== null)
+  const { year = '', month = '', day, time = '' } = found?.groups ?? {}
+  const monthIndex = MONTHS.indexOf(month)
+  const [hours = 0, minutes = 0, seconds = 0] = time.split(':').map(Number)
+  if (monthIndex < 0 || hours > 23 || minutes > 59 || seconds > 60) return null
+  const midnight = Date.UTC(fullYear(year), monthIndex, Number(day))
+  const isThatDay = new Date(midnight).getUTCDate() === Number(day)
+  return isThatDay ? midnight + ((hours * 60 + minutes) * 60 + seconds) * 1000 : null
 }
 
 /** Two-digit years: 70 to 99 are 19xx, the rest 20xx. */
-function century(twoDigits: string | undefined): string {
-  return Number(twoDigits) >= 70 ? `19${twoDigits}` : `20${twoDigits}`
-}
-
-function instant(
-  year: string | undefined,
-  month: string | undefined,
-  day: string | undefined,
-  time: readonly string[],
-): number | null {
-  const monthIndex = MONTHS.indexOf(month ?? '')
-  const [hours, minutes, seconds] = time.map(Number)
-  if (monthIndex < 0 || hours === undefined || minutes === undefined || seconds === undefined) return null
-  if (hours > 23 || minutes > 59 || seconds > 60) return null
-  const at = Date.UTC(Number(year), monthIndex, Number(day), hours, minutes, seconds)
-  const isThatDay = new Date(Date.UTC(Number(year), monthIndex, Number(day))).getUTCDate() === Number(day)
-  return isThatDay ? at : null
+function fullYear(year: string): number {
+  if (year.length > 2) return Number(year)
+  return Number(year) + (Number(year) >= 70 ? 1900 : 2000)
 }
