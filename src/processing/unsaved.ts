@@ -12,11 +12,8 @@ import {
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
-import type { Death } from '../domain/dead-letter.js'
-import type { Decision } from '../domain/decision.js'
 import { errorCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import type { Pause } from '../domain/pause.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { CallEnd, Store } from '../store/store.js'
 
@@ -156,65 +153,11 @@ function readLines(path: string): Line[] {
     .split('\n')
     .flatMap((text) => {
       try {
-        return [upToDate(JSON.parse(text) as Line | OldLine)]
+        return [JSON.parse(text) as Line]
       } catch {
         return []
       }
     })
-}
-
-/** How 0.1 wrote the decision. */
-interface OldLine extends Omit<Line, 'end'> {
-  readonly end: Omit<CallEnd, 'decision'> & { readonly closing: OldClosing }
-}
-
-type OldClosing =
-  | { readonly search: 'answered'; readonly body: string; readonly tracks: number }
-  | {
-      readonly search: 'dead'
-      readonly death: Death
-      readonly body: string | null
-      readonly pause: Pause | null
-      readonly usesAttempt: boolean
-    }
-  | { readonly search: 'failed' }
-  | {
-      readonly search: 'kept'
-      readonly pause: Pause | null
-      readonly rateLimitedUntil: number | null
-      readonly rateLimitDetail?: string | null
-    }
-  | { readonly search: 'deferred' }
-
-/** A data directory of the previous version may hold answers that are paid for. */
-function upToDate(line: Line | OldLine): Line {
-  if (!('closing' in line.end)) return { ...line, end: line.end }
-  const { closing, ...end } = line.end
-  return { ...line, end: { ...end, decision: decisionOf(closing, end.now) } }
-}
-
-function decisionOf(closing: OldClosing, now: number): Decision {
-  switch (closing.search) {
-    case 'answered':
-      return { do: 'succeed', body: closing.body, tracks: closing.tracks, tagging: null, durationMs: 0 }
-    case 'dead':
-      return { ...closing, do: 'deadLetter', pause: closing.pause?.cause ?? null }
-    case 'failed':
-      return { do: 'retry', at: now, reason: '' }
-    case 'kept':
-      if (closing.pause !== null) return { do: 'pause', cause: closing.pause.cause, detail: closing.pause.detail }
-      return {
-        do: 'rateLimit',
-        until: closing.rateLimitedUntil ?? now,
-        daily: false,
-        behind: false,
-        said: closing.rateLimitDetail ?? null,
-      }
-    case 'deferred':
-      return { do: 'defer', until: now, moreRefusals: null, reason: '' }
-    default:
-      return closing satisfies never
-  }
 }
 
 function textOf(path: string): string {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { expect, test } from '@jest/globals'
@@ -7,8 +7,8 @@ import { recordUnsaved, type UnsavedEnd, writeUnsaved } from '../../src/processi
 import type { Store } from '../../src/store/store.js'
 import {
   claim,
-  DEATH,
   ENDINGS,
+  type Ending,
   eachWithStore,
   facts,
   feedAll,
@@ -28,9 +28,11 @@ eachWithStore((temp) => {
 const now = () => 20_000
 const files = () => readdirSync(dirname(opened.path)).filter((name) => name.includes('.unsaved-'))
 
-function answered(callId: number, query: string): UnsavedEnd {
-  return { callId, query, ref: refOf(query), end: { ...ENDINGS.answered, detail: null, facts: facts(), now: 11_000 } }
+function unsaved(callId: number, query: string, ending: Ending): UnsavedEnd {
+  return { callId, query, ref: refOf(query), end: { ...ENDINGS[ending], detail: null, facts: facts(), now: 11_000 } }
 }
+
+const answered = (callId: number, query: string) => unsaved(callId, query, 'answered')
 
 test('the next worker records what a worker could not save, once', async () => {
   await released(store, ['one', 'two'])
@@ -85,41 +87,20 @@ test('what was written to the home directory, for want of space beside the store
   }
 })
 
-/** As version 0.1 wrote it: a line for each kind of decision. */
-test('a file of the version before is recorded: nothing paid for is bought again', async () => {
-  const queries = ['answered', 'dead', 'failed', 'limited', 'unpaid', 'deferred']
-  await released(store, queries)
+test('every kind of decision is recorded: nothing paid for is bought again', async () => {
+  const kinds = ['answered', 'unreadable', 'failed', 'rateLimited', 'outOfCredits', 'unpaidAlone'] as const
+  await released(store, [...kinds])
   await feedAll(store)
-  const dead = { search: 'dead', death: DEATH, body: '<html>', pause: null, usesAttempt: false }
-  const closings: Record<string, { outcome: string; closing: object }> = {
-    answered: { outcome: 'answered', closing: { search: 'answered', body: '{"tracks":[1]}', tracks: 1 } },
-    dead: { outcome: 'unreadable', closing: dead },
-    failed: { outcome: 'transient', closing: { search: 'failed' } },
-    deferred: { outcome: 'out_of_credits', closing: { search: 'deferred' } },
-    limited: { outcome: 'rate_limited', closing: { search: 'kept', pause: null, rateLimitedUntil: 70_000 } },
-    unpaid: {
-      outcome: 'out_of_credits',
-      closing: {
-        search: 'kept',
-        pause: { cause: 'no_credits', since: 11_000, detail: 'Empty' },
-        rateLimitedUntil: null,
-      },
-    },
-  }
-  const lines: string[] = []
-  for (const query of queries) {
-    const end = { ...closings[query], detail: null, facts: facts(), now: 11_000 }
-    const callId = await granted(store, query)
-    lines.push(JSON.stringify({ storeId: store.id, callId, query, ref: refOf(query), end }))
-  }
-  writeFileSync(join(dirname(opened.path), 'store.unsaved-20260101T000000Z-1.jsonl'), `${lines.join('\n')}\n`)
+  const ends: UnsavedEnd[] = []
+  for (const kind of kinds) ends.push(unsaved(await granted(store, kind), kind, kind))
+  writeUnsaved(store, ends)
   await recordUnsaved({ store, log: silentLogger, now })
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({
     ...{ sent: 0, answered: 1, unreadable: 1, transient: 1, rate_limited: 1, out_of_credits: 2 },
   })
-  expect(await store.pauses.list()).toEqual([{ cause: 'no_credits', since: 11_000, detail: 'Empty' }])
+  expect(await store.pauses.list()).toEqual([{ cause: 'no_credits', since: 11_000, detail: 'Out of credits' }])
   expect(await store.pauses.rateLimitedUntil(20_000)).toBe(70_000)
   expect(await claim(store, 'answered')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
-  expect(await claim(store, 'dead')).toMatchObject({ kind: 'nothing_to_do', why: 'dead' })
+  expect(await claim(store, 'unreadable')).toMatchObject({ kind: 'nothing_to_do', why: 'dead' })
   expect(files()).toEqual([expect.stringMatching(/\.jsonl\.saved$/)])
 })
