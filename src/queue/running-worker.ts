@@ -3,24 +3,9 @@ import type { Job, Processor, Worker, WorkerOptions } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
 import { settledWithin } from '../domain/with-timeout.js'
 import { bullmq } from './bullmq.js'
-import type { ActiveJob } from './finish-job.js'
 import { CLOSE_TIMEOUT_MS, type WorkerConnection } from './redis-client.js'
 import { isOutage } from './redis-error.js'
 import type { RefusedCommands } from './refused-commands.js'
-
-const MINUTES_OF_A_WEEK = 7 * 24 * 60
-
-/** What all our workers share. */
-export const WORKER_OPTIONS = {
-  /** After more stalls than this BullMQ fails the job itself. */
-  maxStalledCount: 5,
-  /** How long one blocking read of an empty queue lasts, s. BullMQ's default is 5. */
-  drainDelay: 2,
-  /** The wait after a command that Redis did not answer, ms. BullMQ's default, 15 s, is too long after a failover. */
-  runRetryDelay: 1000,
-  /** Bull Board's chart of throughput: a point a minute, for a week. */
-  metrics: { maxDataPoints: MINUTES_OF_A_WEEK },
-}
 
 export interface RunningWorker {
   /**
@@ -38,26 +23,81 @@ export interface AbandonableWorker extends RunningWorker {
   abandon(): Promise<void>
 }
 
-export function runningWorker(parts: {
-  readonly worker: Worker
-  readonly connection: WorkerConnection
-  readonly activeJobs: Set<ActiveJob>
-  /** Default: a late job is left to the stalled check. */
-  readonly requeueLate?: (activeJob: ActiveJob) => Promise<void>
-  /** Called first by `stop` and `abandon`: from now on jobs that BullMQ still delivers must be requeued untouched. */
-  readonly onStopping?: () => void
-}): AbandonableWorker {
-  const { worker, connection, activeJobs, requeueLate = async () => {}, onStopping = () => {} } = parts
+export interface ActiveJob {
+  readonly job: Job
+  /** The token of the job's lock. */
+  readonly token: string
+  /** Requeued at shutdown while its handler was still running: the handler's result is not reported to BullMQ. */
+  requeued: boolean
+}
+
+/** What a worker does with the jobs of its queue. */
+export interface Work {
+  /** Like BullMQ's processor: a returned value completes the job, an error fails it. */
+  process(activeJob: ActiveJob): Promise<unknown>
+  /**
+   * Called for a job that outlasts the grace period, and before `process` for one that BullMQ still delivers during
+   * a stop. Default: the first is left to the stalled check, the second is processed.
+   */
+  requeue?(activeJob: ActiveJob): Promise<void>
+  onFailed?(job: Job | undefined): void
+  readonly options: Omit<WorkerOptions, 'connection' | 'prefix'>
+}
+
+const MINUTES_OF_A_WEEK = 7 * 24 * 60
+
+export async function startWorker(
+  queue: string,
+  work: Work,
+  parts: {
+    readonly connection: WorkerConnection
+    readonly prefix: string
+    readonly log: Logger
+    readonly refusals: Pick<RefusedCommands, 'report'>
+  },
+): Promise<AbandonableWorker> {
+  const { connection, prefix, log, refusals } = parts
+  const { requeue = async () => {}, onFailed = () => {} } = work
+  const activeJobs = new Set<ActiveJob>()
+  let stopping = false
   let stopped: Promise<{ unfinished: number }> | null = null
   let closed = false
 
+  async function process(job: Job, token = ''): Promise<unknown> {
+    const activeJob: ActiveJob = { job, token, requeued: false }
+    activeJobs.add(activeJob)
+    try {
+      if (stopping) await requeue(activeJob)
+      return await work.process(activeJob)
+    } finally {
+      activeJobs.delete(activeJob)
+    }
+  }
+
+  const worker = openBackoffWorker(queue, process, {
+    connection: connection.redis,
+    prefix,
+    // After more stalls than this BullMQ fails the job itself.
+    maxStalledCount: 5,
+    // How long one blocking read of an empty queue lasts, s. BullMQ's default is 5.
+    drainDelay: 2,
+    // The wait after a command that Redis did not answer, ms. BullMQ's default, 15 s, is too long after a failover.
+    runRetryDelay: 1000,
+    // Bull Board's chart of throughput: a point a minute, for a week.
+    metrics: { maxDataPoints: MINUTES_OF_A_WEEK },
+    ...work.options,
+  })
+  logWorkerEvents(worker, log, refusals)
+  worker.on('failed', onFailed)
+  await worker.waitUntilReady()
+
   async function stopWithin(graceMs: number): Promise<{ unfinished: number }> {
-    onStopping()
+    stopping = true
     const finished = closeWorker()
     await settledWithin(graceMs, finished)
     if (closed) return { unfinished: 0 }
     const late = [...activeJobs]
-    await settledWithin(CLOSE_TIMEOUT_MS, Promise.all(late.map(requeueLate)))
+    await settledWithin(CLOSE_TIMEOUT_MS, Promise.all(late.map(requeue)))
     return { unfinished: late.length }
   }
 
@@ -82,7 +122,7 @@ export function runningWorker(parts: {
     activeJobs: () => activeJobs.size,
     abandon: async () => {
       if (closed) return
-      onStopping()
+      stopping = true
       const finished = closeWorker()
       if (activeJobs.size === 0) await settledWithin(CLOSE_TIMEOUT_MS, finished)
       connection.cut()
@@ -95,7 +135,7 @@ const CLOSES_WITHIN_MS = 5000
 const CHECK_EVERY_MS = 50
 
 /** Logs a worker's events. BullMQ prints an `error` event that has no listener. */
-export function logWorkerEvents(worker: Worker, log: Logger, refusals: Pick<RefusedCommands, 'report'>): void {
+function logWorkerEvents(worker: Worker, log: Logger, refusals: Pick<RefusedCommands, 'report'>): void {
   worker.on('error', (error: Error) => {
     if (isOutage(error) || refusals.report(error)) return
     log.warn({ event: 'bullmq.error', problem: error.message, repeats: true }, 'BullMQ reported an error')
@@ -120,7 +160,7 @@ const LONGEST_RETRY_MS = 2000
  * at once after any error that is not about the connection, and its blocking read after 100 ms: with a Redis that
  * is read-only or full, that is thousands of tries a second.
  */
-export function openBackoffWorker(queue: string, process: Processor, options: WorkerOptions): Worker {
+function openBackoffWorker(queue: string, process: Processor, options: WorkerOptions): Worker {
   // Here, not outside: it loads BullMQ.
   class BackoffWorker extends bullmq().Worker {
     readonly #closing = new AbortController()

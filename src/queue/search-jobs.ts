@@ -66,7 +66,7 @@ export interface SearchJobs {
 
 const CHUNK = 1000
 
-/** Returning jobs have a better priority than all of these (see finish-job.ts). */
+/** Returning jobs have a better priority than all of these (see search-worker.ts). */
 const PRIORITY = { high: 10, normal: 20, low: 30 } as const satisfies Record<Priority, number>
 
 /** BullMQ's reason for a job that crashed its worker too often. */

@@ -4,15 +4,14 @@ import { type Clock, systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import { lazyQueue } from './bullmq.js'
 import { connect } from './connect.js'
-import { type DeadLetterJobs, deadLetterJobs } from './dead-letter-jobs.js'
-import { startDeadLetterWorker } from './dead-letter-worker.js'
+import { type DeadLetterJobs, deadLetterJobs, deadLetterWork } from './dead-letter-queue.js'
 import type { RedisAddress } from './redis-address.js'
 import { openWorkerConnection } from './redis-client.js'
 import { withQueueErrors } from './redis-error.js'
 import { openRefusedCommands } from './refused-commands.js'
-import type { AbandonableWorker } from './running-worker.js'
+import { type AbandonableWorker, type RunningWorker, startWorker, type Work } from './running-worker.js'
 import { type SearchJobs, searchJobs } from './search-jobs.js'
-import { startSearchWorker } from './search-worker.js'
+import { searchWork } from './search-worker.js'
 import { openThrottle, type Throttle } from './throttle.js'
 import { openWorkerRegistry, type WorkerRegistry } from './worker-registry.js'
 
@@ -76,28 +75,22 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     refusals,
   })
   const workers: AbandonableWorker[] = []
-  const client = { address: options.connection, silenceMs: options.silenceMs }
+
+  async function start(queue: string, work: Work): Promise<RunningWorker> {
+    const connection = openWorkerConnection({ address: options.connection, silenceMs: options.silenceMs })
+    const worker = await startWorker(queue, work, { connection, prefix, log, refusals })
+    workers.push(worker)
+    return worker
+  }
 
   return {
     searches: translated({
       ...searchJobs(searches, redis),
-      work: async (work) => {
-        const parts = {
-          connection: openWorkerConnection(client),
-          prefix,
-          context: { throttle, clock, log },
-          refusals,
-          longestStallDelayMs,
-        }
-        return remember(await startSearchWorker(parts, work, SEARCHES))
-      },
+      work: (how) => start(SEARCHES, searchWork(how, { throttle, clock, log, longestStallDelayMs })),
     }),
     deadLetters: translated({
       ...deadLetterJobs(deadLetters, redis),
-      work: async (work) => {
-        const parts = { connection: openWorkerConnection(client), prefix, log, refusals }
-        return remember(await startDeadLetterWorker(parts, work, DEAD_LETTERS))
-      },
+      work: (how) => start(DEAD_LETTERS, deadLetterWork(how, log)),
     }),
     throttle: translated(throttle),
     registry: translated(registry),
@@ -110,10 +103,5 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
       refusals.end()
       await connection.close()
     },
-  }
-
-  function remember(worker: AbandonableWorker): AbandonableWorker {
-    workers.push(worker)
-    return worker
   }
 }

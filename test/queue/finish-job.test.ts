@@ -4,7 +4,7 @@ import { DelayedError, type Job } from 'bullmq'
 import { systemClock } from '../../src/domain/clock.js'
 import type { JobDecision } from '../../src/domain/decision.js'
 import { jobIdOf } from '../../src/domain/search-id.js'
-import { finishJob, retryDelayMs } from '../../src/queue/finish-job.js'
+import { finishJob, retryDelayMs } from '../../src/queue/search-worker.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import {

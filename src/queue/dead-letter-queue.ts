@@ -1,9 +1,10 @@
-import type { JobsOptions, JobType } from 'bullmq'
+import type { Job, JobsOptions, JobType } from 'bullmq'
 import type { DeadLetter } from '../domain/dead-letter.js'
+import type { Logger } from '../domain/logger.js'
 import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { LazyQueue } from './bullmq.js'
 import type { RedisClient } from './redis-client.js'
-import type { RunningWorker } from './running-worker.js'
+import type { RunningWorker, Work } from './running-worker.js'
 import { dropUnreadableJobs, type JobScope } from './unreadable-jobs.js'
 
 /**
@@ -64,4 +65,55 @@ export function deadLetterJobs(queue: LazyQueue, redis: RedisClient): Omit<DeadL
     },
     dropUnreadable: async (where) => (await dropUnreadableJobs(queue, redis, where)).length,
   }
+}
+
+/** A job makes no call: it fails at once, or is one change in the store. */
+const CONCURRENCY = 5
+
+/**
+ * Fails new jobs. Retries those for which somebody pressed *Retry* (in Bull Board, or through `job.retry`).
+ *
+ * How to tell a first run from a retry: BullMQ writes the stack trace in the same script that fails the job, keeps it
+ * through every kind of retry (counters may be reset), and never writes one for a crash. So a job with a stack trace
+ * has failed before, and runs again only because somebody retried it.
+ */
+export function deadLetterWork(options: DeadLetterWorkOptions, log: Logger): Work {
+  return {
+    process: async ({ job }) => {
+      const ref = parseJobId(job.id ?? '')
+      if (ref === null)
+        throw failed('This job was added by hand: only dead letters from the store can be here. Remove this job.')
+      if (!failedBefore(job)) throw failed(failureReason(job.data))
+      await options.retry(ref).catch((error: unknown) => {
+        log.error(
+          { event: 'dead_letter.retry_failed', err: error, job: job.id, repeats: true },
+          'a dead letter could not be retried',
+        )
+        throw failed(`The retry failed: ${error instanceof Error ? error.message : String(error)} · Press Retry again.`)
+      })
+    },
+    options: {
+      concurrency: CONCURRENCY,
+      lockDuration: options.lockDurationMs,
+      stalledInterval: options.stalledIntervalMs,
+    },
+  }
+}
+
+function failedBefore(job: Job): boolean {
+  return (job.stacktrace ?? []).length > 0
+}
+
+/** Bull Board shows the stack: people need the reason there, not line numbers. */
+function failed(reason: string): Error {
+  const error = new Error(reason)
+  error.stack = reason
+  return error
+}
+
+/** Shown under *Failed*: "403 Forbidden · This feature requires a paid plan · Check the tier …". */
+function failureReason(letter: DeadLetter): string {
+  const head = [letter.status, letter.code ?? letter.error].filter((word) => word !== null).join(' ')
+  const error = letter.code === null ? null : letter.error
+  return [head, error, letter.message, letter.remedy].filter((part) => part !== null && part !== '').join(' · ')
 }
