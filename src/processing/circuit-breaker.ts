@@ -20,52 +20,44 @@ import type { Store } from '../store/store.js'
  * time, so no search uses up its attempts.
  */
 
-export const REFUSED_IN_A_ROW = 25
-export const FAILED_IN_A_ROW = 25
-export const FAILED_PROBES_IN_A_ROW = 3
-
-export interface Breaker {
-  /**
-   * Called after each recorded call that has not paused the queue itself.
-   * @param probing the call was made during a probe
-   * @param history if others were answered between two refusals of this search, the account is not empty
-   */
-  afterCall(outcome: Outcome, probing: boolean, history: RefusalHistory): Promise<BreakerResult>
-}
+const REFUSED_IN_A_ROW = 25
+const FAILED_IN_A_ROW = 25
+const FAILED_PROBES_IN_A_ROW = 3
 
 /** The row of the cause that tripped is already in the store. */
-export type BreakerResult = Omit<Aftermath, 'endedProbe'>
+type BreakerResult = Omit<Aftermath, 'endedProbe'>
 
 export const NOT_TRIPPED: BreakerResult = { tripped: null, othersFail: false }
 
-export function openBreaker(parts: {
-  readonly store: Pick<Store, 'calls' | 'pauses'>
-  readonly clock: Clock
-  readonly log: Logger
-}): Breaker {
+/**
+ * Called after each recorded call that has not paused the queue itself.
+ * @param call.probing it was made during a probe
+ * @param call.history if others were answered between two refusals of this search, the account is not empty
+ */
+export async function checkBreaker(
+  parts: { readonly store: Pick<Store, 'calls' | 'pauses'>; readonly clock: Clock; readonly log: Logger },
+  call: { readonly outcome: Outcome; readonly probing: boolean; readonly history: RefusalHistory },
+): Promise<BreakerResult> {
+  const { outcome, probing, history } = call
+  const last = failureInWords(outcome)
+  if (last === null || (outcome.kind === 'out_of_credits' && history.othersAnswered > 0)) return NOT_TRIPPED
+  const { refusedSearches, failedSearches, unpaidSearches } = await parts.store.calls.streak()
+  if (outcome.kind === 'out_of_credits') {
+    if (unpaidSearches < (probing ? FAILED_PROBES_IN_A_ROW : REFUSED_IN_A_ROW)) return NOT_TRIPPED
+    return trip('no_credits', `${last}; ${unpaidSearches} searches in a row, although GET /me shows credits`)
+  }
+  if (outcome.kind !== 'transient') {
+    if (refusedSearches < REFUSED_IN_A_ROW) return NOT_TRIPPED
+    return trip('failing', `${refusedSearches} searches in a row became dead letters, the last with ${last}`)
+  }
+  if (failedSearches < (probing ? FAILED_PROBES_IN_A_ROW : FAILED_IN_A_ROW))
+    return { tripped: null, othersFail: probing || failedSearches > 1 }
+  return trip('outage', `calls of ${failedSearches} searches in a row failed, the last with: ${last}`)
+
   async function trip(cause: PauseCause, detail: string): Promise<BreakerResult> {
     const added = await parts.store.pauses.add({ cause, since: parts.clock.now(), detail })
     if (added) parts.log.warn({ event: 'queue.paused', cause, detail }, 'paused by the circuit breaker')
     return { tripped: cause, othersFail: true }
-  }
-
-  return {
-    async afterCall(outcome, probing, history) {
-      const last = failureInWords(outcome)
-      if (last === null || (outcome.kind === 'out_of_credits' && history.othersAnswered > 0)) return NOT_TRIPPED
-      const { refusedSearches, failedSearches, unpaidSearches } = await parts.store.calls.streak()
-      if (outcome.kind === 'out_of_credits') {
-        if (unpaidSearches < (probing ? FAILED_PROBES_IN_A_ROW : REFUSED_IN_A_ROW)) return NOT_TRIPPED
-        return trip('no_credits', `${last}; ${unpaidSearches} searches in a row, although GET /me shows credits`)
-      }
-      if (outcome.kind !== 'transient') {
-        if (refusedSearches < REFUSED_IN_A_ROW) return NOT_TRIPPED
-        return trip('failing', `${refusedSearches} searches in a row became dead letters, the last with ${last}`)
-      }
-      if (failedSearches < (probing ? FAILED_PROBES_IN_A_ROW : FAILED_IN_A_ROW))
-        return { tripped: null, othersFail: probing || failedSearches > 1 }
-      return trip('outage', `calls of ${failedSearches} searches in a row failed, the last with: ${last}`)
-    },
   }
 }
 

@@ -10,16 +10,10 @@ import type { SearchRef } from '../domain/search-id.js'
 import { newClaimToken } from '../store/claim.js'
 import { repeatIfLost } from '../store/repeat.js'
 import type { Claim, GrantedClaim, Store } from '../store/store.js'
-import { type CallSummary, openCallSummary } from './call-summary.js'
-import { type Breaker, NOT_TRIPPED, openBreaker } from './circuit-breaker.js'
-import { type DurableWriter, openDurableWriter, trackWriteFailures, type WriteFailures } from './durable-write.js'
-import {
-  type AccountChecks,
-  internalCallError,
-  openAccountChecks,
-  type RecordedEnd,
-  recordOutcome,
-} from './record-outcome.js'
+import { openCallSummary } from './call-summary.js'
+import { checkBreaker, NOT_TRIPPED } from './circuit-breaker.js'
+import { openDurableWriter, trackWriteFailures } from './durable-write.js'
+import { internalCallError, openAccountChecks, type RecordedEnd, recordOutcome } from './record-outcome.js'
 import type { UnsavedEnd } from './unsaved.js'
 
 export interface SearchParts {
@@ -78,73 +72,77 @@ export interface SearchProcessor {
  * commit: the job comes again, finds its outcome and is completed without a call.
  */
 export function createSearchProcessor(parts: SearchParts): SearchProcessor {
+  const { store, api, clock, log, rules } = parts
   const writer = openDurableWriter(parts)
-  const claiming = trackWriteFailures('claim', parts.clock)
-  const breaker = openBreaker(parts)
+  const claiming = trackWriteFailures('claim', clock)
   const checks = openAccountChecks(parts.checkAccount)
-  const calling = new Set<string>()
-  const summary = openCallSummary(parts.log)
-  return {
-    handle: (job) => handle(parts, { writer, claiming, breaker, checks, calling, summary }, job.ref),
-    writeFailure: () => writer.failure.current() ?? claiming.current(),
-    unsaved: writer.unsaved,
-    logSummary: summary.write,
-  }
-}
-
-/** What the handlers of one process share. */
-interface Shared {
-  readonly writer: DurableWriter
-  readonly claiming: WriteFailures
-  readonly breaker: Breaker
-  readonly checks: AccountChecks
+  const summary = openCallSummary(log)
   /**
    * Searches for which this process makes a call now. After a system sleep or a jump of the wall clock, the
    * store considers a call too old to be in flight, and the job's lock has expired. This set still knows.
    */
-  readonly calling: Set<string>
-  readonly summary: CallSummary
-}
+  const calling = new Set<string>()
 
-async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promise<JobDecision> {
-  await shared.writer.settled()
-  await shared.checks.settled()
-  const search = `${ref.fingerprint}-${ref.generation}`
-  if (shared.calling.has(search)) return { do: 'delay', until: parts.clock.now() + STILL_CALLING_MS }
-  const claim = await tryClaim(parts, shared.claiming, ref)
-  if (claim === null) return { do: 'delay', until: parts.clock.now() + STORE_AWAY_MS }
-  if (claim.kind !== 'granted') return refusedClaim(claim)
-  shared.calling.add(search)
-  try {
-    return await makeCall(parts, shared, ref, claim)
-  } finally {
-    shared.calling.delete(search)
+  return {
+    handle: async ({ ref }) => {
+      await writer.settled()
+      await checks.settled()
+      const search = `${ref.fingerprint}-${ref.generation}`
+      if (calling.has(search)) return { do: 'delay', until: clock.now() + STILL_CALLING_MS }
+      const claim = await tryClaim(ref)
+      if (claim === null) return { do: 'delay', until: clock.now() + STORE_AWAY_MS }
+      if (claim.kind !== 'granted') return refusedClaim(claim)
+      calling.add(search)
+      try {
+        return await makeCall(ref, claim)
+      } finally {
+        calling.delete(search)
+      }
+    },
+    writeFailure: () => writer.failure.current() ?? claiming.current(),
+    unsaved: writer.unsaved,
+    logSummary: summary.write,
   }
-}
 
-/**
- * Null: the store cannot be reached (locked, disk full); nothing was sent. A claim whose acknowledgement may be lost is
- * repeated here: only the one who made it knows that its call has not been made.
- */
-async function tryClaim(parts: SearchParts, claiming: WriteFailures, ref: SearchRef): Promise<Claim | null> {
-  const { requestTimeoutMs, creditReserve, apiUrl } = parts.rules
-  const rules = {
-    openCallMaxAgeMs: openCallMaxAgeMs(requestTimeoutMs),
-    creditReserve,
-    apiUrl,
-    token: newClaimToken(),
+  /**
+   * Null: the store cannot be reached (locked, disk full); nothing was sent. A claim whose acknowledgement may be lost is
+   * repeated here: only the one who made it knows that its call has not been made.
+   */
+  async function tryClaim(ref: SearchRef): Promise<Claim | null> {
+    const { requestTimeoutMs, creditReserve, apiUrl } = rules
+    const claimRules = {
+      openCallMaxAgeMs: openCallMaxAgeMs(requestTimeoutMs),
+      creditReserve,
+      apiUrl,
+      token: newClaimToken(),
+    }
+    try {
+      const claim = await repeatIfLost(() => store.calls.claim(ref, { ...claimRules, now: clock.now() }))
+      claiming.over()
+      return claim
+    } catch (error) {
+      if (error instanceof UnreachableError) claiming.failed(error)
+      log.error(
+        { event: 'store.claim_failed', search: ref.fingerprint, err: error, repeats: true },
+        'cannot reach the store; making no call',
+      )
+      return null
+    }
   }
-  try {
-    const claim = await repeatIfLost(() => parts.store.calls.claim(ref, { ...rules, now: parts.clock.now() }))
-    claiming.over()
-    return claim
-  } catch (error) {
-    if (error instanceof UnreachableError) claiming.failed(error)
-    parts.log.error(
-      { event: 'store.claim_failed', search: ref.fingerprint, err: error, repeats: true },
-      'cannot reach the store; making no call',
-    )
-    return null
+
+  async function makeCall(ref: SearchRef, claim: GrantedClaim): Promise<JobDecision> {
+    const result = await api.search(claim.request).catch((error: unknown) => internalCallError(error, log))
+    parts.heard(result.facts)
+    const end = await recordOutcome({ ...parts, checks, writer }, { ref, claim }, result)
+    if (end === null) return { do: 'requeue' }
+    const { decision, facts, outcome, history, endedProbe } = end
+    if (decision.do === 'succeed')
+      summary.answered({ durationMs: facts.durationMs, creditsLeft: facts.creditsRemaining })
+    logDecision(parts, ref, claim, end)
+    const aftermath = hasPaused(decision)
+      ? NOT_TRIPPED
+      : await writer.save(() => checkBreaker(parts, { outcome, history, probing: claim.probing }))
+    return { ...decision, endedProbe, ...aftermath }
   }
 }
 
@@ -173,25 +171,6 @@ function refusedClaim(claim: Exclude<Claim, GrantedClaim>): JobDecision {
     default:
       return claim satisfies never
   }
-}
-
-async function makeCall(
-  parts: SearchParts,
-  { writer, breaker, checks, summary }: Shared,
-  ref: SearchRef,
-  claim: GrantedClaim,
-): Promise<JobDecision> {
-  const result = await parts.api.search(claim.request).catch((error: unknown) => internalCallError(error, parts.log))
-  parts.heard(result.facts)
-  const end = await recordOutcome({ ...parts, checks }, writer, { ref, claim }, result)
-  if (end === null) return { do: 'requeue' }
-  if (end.decision.do === 'succeed')
-    summary.answered({ durationMs: end.facts.durationMs, creditsLeft: end.facts.creditsRemaining })
-  logDecision(parts, ref, claim, end)
-  const alarm = hasPaused(end.decision)
-    ? NOT_TRIPPED
-    : await writer.save(() => breaker.afterCall(end.outcome, claim.probing, end.history))
-  return { ...end.decision, endedProbe: end.endedProbe, ...alarm }
 }
 
 function hasPaused(decision: Decision): boolean {

@@ -30,6 +30,12 @@ interface EndParts {
   readonly log: Logger
   readonly rules: { readonly maxAttempts: number; readonly backoff: BackoffRule }
   readonly checks: AccountChecks
+  readonly writer: DurableWriter
+}
+
+interface ClaimedSearch {
+  readonly ref: SearchRef
+  readonly claim: GrantedClaim
 }
 
 /**
@@ -42,14 +48,13 @@ interface EndParts {
  */
 export async function recordOutcome(
   parts: EndParts,
-  writer: DurableWriter,
-  { ref, claim }: { readonly ref: SearchRef; readonly claim: GrantedClaim },
+  { ref, claim }: ClaimedSearch,
   result: CallResult,
 ): Promise<RecordedEnd | null> {
-  const { log, clock, store } = parts
+  const { log, clock, store, writer } = parts
   const call = { search: ref.fingerprint, call: claim.callId, query: claim.request.query }
   try {
-    return await decideAndClose(parts, writer, { ref, claim }, result)
+    return await decideAndClose(parts, { ref, claim }, result)
   } catch (error) {
     log.error(
       { event: 'call.record_failed', ...call, err: error, repeats: true },
@@ -57,7 +62,7 @@ export async function recordOutcome(
     )
     const plain = internalSaveError(error, result)
     try {
-      return await decideAndClose(parts, writer, { ref, claim }, plain)
+      return await decideAndClose(parts, { ref, claim }, plain)
     } catch (again) {
       const detail = `call ${claim.callId} cannot be recorded, so it may be paid for; see the log`
       await writer.save(() => store.pauses.add({ cause: 'failing', since: clock.now(), detail }))
@@ -69,10 +74,10 @@ export async function recordOutcome(
 
 async function decideAndClose(
   parts: EndParts,
-  writer: DurableWriter,
-  { ref, claim }: { readonly ref: SearchRef; readonly claim: GrantedClaim },
+  { ref, claim }: ClaimedSearch,
   { outcome, facts }: CallResult,
 ): Promise<RecordedEnd> {
+  const { writer } = parts
   const history = isRefusal(outcome)
     ? await writer.save(() => parts.store.calls.refusalHistory(claim.callId))
     : NEVER_REFUSED
