@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { settledWithin } from '../domain/with-timeout.js'
+import { settledWithin, withTimeout } from '../domain/with-timeout.js'
 import { Cluster } from './ioredis.js'
 import { describeAddress, type RedisAddress } from './redis-address.js'
 import {
@@ -28,8 +28,7 @@ export interface Connection {
   close(): Promise<void>
 }
 
-/** @throws UnreachableError, ConfigurationError */
-export async function connect(options: {
+interface ConnectOptions {
   readonly address: RedisAddress
   readonly log: Logger
   /** The longest wait for the first answer, ms. */
@@ -38,16 +37,18 @@ export async function connect(options: {
   readonly probeKey: string
   /** How long an answer may be due, once connected, until the connection is given up. */
   readonly silenceMs?: number | undefined
-}): Promise<Connection> {
-  const { address, log, patienceMs, probeKey, silenceMs } = options
-  const where = describeAddress(address)
-  const redis = await pRetry(() => firstConnect({ address, where, patienceMs, probeKey, silenceMs }), {
+}
+
+/** @throws UnreachableError, ConfigurationError */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const where = describeAddress(options.address)
+  const redis = await pRetry(() => firstConnect(options, where), {
     retries: 3,
     minTimeout: 100,
     factor: 2,
     shouldRetry: ({ error }) => isStarting(error.cause),
   })
-  const reports = reportOutages(redis, { where, log, probeKey })
+  const reports = reportOutages(redis, where, options)
   return {
     redis,
     where,
@@ -69,15 +70,8 @@ function isStarting(error: unknown): boolean {
 /** ioredis's message for a connection that ended without an error. */
 const HUNG_UP = 'Connection is closed.'
 
-interface FirstConnect {
-  readonly address: RedisAddress
-  readonly where: string
-  readonly patienceMs: number
-  readonly probeKey: string
-  readonly silenceMs: number | undefined
-}
-
-async function firstConnect({ address, where, patienceMs, probeKey, silenceMs }: FirstConnect): Promise<RedisClient> {
+async function firstConnect(options: ConnectOptions, where: string): Promise<RedisClient> {
+  const { address, patienceMs, probeKey, silenceMs } = options
   let reached = false
   let cause: unknown = null
   const redis = createClient(
@@ -92,27 +86,13 @@ async function firstConnect({ address, where, patienceMs, probeKey, silenceMs }:
   redis.on('error', (error: Error) => {
     if (!reached) cause ??= error
   })
-  let alarm: NodeJS.Timeout | undefined
-  const timeout = new Promise<never>((_, reject) => {
-    alarm = setTimeout(() => {
-      reject(
-        new UnreachableError(
-          `${where} gave no usable answer within ${Math.ceil(patienceMs / 1000)} s: it is frozen, still loading, or not a Redis.${isGroup(redis) ? GROUP_HINT : ''}`,
-        ),
-      )
-    }, patienceMs)
-  })
   const db = redis instanceof Cluster ? undefined : redis.options.db
   try {
-    await Promise.race([
-      timeout,
-      (async () => {
-        await redis.connect()
-        // Without this, ioredis silently uses database 0 when the database does not exist.
-        if (db) await redis.select(db)
-        await redis.set(probeKey, '1', 'PX', 1000)
-      })(),
-    ])
+    await withTimeout(
+      patienceMs,
+      useOnce(),
+      `${where} gave no usable answer within ${Math.ceil(patienceMs / 1000)} s: it is frozen, still loading, or not a Redis.${isGroup(redis) ? GROUP_HINT : ''}`,
+    )
     reached = true
     return redis
   } catch (error) {
@@ -134,8 +114,13 @@ async function firstConnect({ address, where, patienceMs, probeKey, silenceMs }:
     throw new UnreachableError(`${where} cannot be used: ${String(cause ?? error).replace(/\s+/g, ' ')}`, {
       cause: cause ?? error,
     })
-  } finally {
-    clearTimeout(alarm)
+  }
+
+  async function useOnce(): Promise<void> {
+    await redis.connect()
+    // Without this, ioredis silently uses database 0 when the database does not exist.
+    if (db) await redis.select(db)
+    await redis.set(probeKey, '1', 'PX', 1000)
   }
 }
 
@@ -162,15 +147,12 @@ async function problemOfGroup(error: unknown, address: RedisAddress): Promise<un
   return Object.assign(new Error(factsOf(error).message, { cause: error }), { previousErrors: reasons })
 }
 
-interface OutageReport {
-  readonly where: string
-  readonly log: Logger
-  readonly probeKey: string
-}
-
 /** Two lines for each outage, however many connections and attempts it has. */
-function reportOutages(redis: RedisClient, options: OutageReport): { end(): void } {
-  const { where, log } = options
+function reportOutages(
+  redis: RedisClient,
+  where: string,
+  { log, probeKey }: Pick<ConnectOptions, 'log' | 'probeKey'>,
+): { end(): void } {
   let awaySince: number | null = null
   let ended = false
   const away = (): void => {
@@ -184,7 +166,7 @@ function reportOutages(redis: RedisClient, options: OutageReport): { end(): void
     log.warn({ event: 'redis.reconnected', redis: where, awayMs, repeats: true }, 'Redis is back')
     awaySince = null
   }
-  if (redis instanceof Cluster) watchSlot(redis, options.probeKey, { away, back, isEnded: () => ended })
+  if (redis instanceof Cluster) watchSlot(redis, probeKey, { away, back, isEnded: () => ended })
   else redis.on('close', away).on('ready', back)
   return {
     end: () => {

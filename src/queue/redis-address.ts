@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
-import type { ClusterOptions } from 'ioredis'
+import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { ConfigurationError } from '../domain/errors.js'
-import { hostsText, type RedisHost, type RedisLogin, type RedisUrl, readRedisUrl } from '../domain/redis-url.js'
+import { hostsText, type RedisHost, type RedisUrl, readRedisUrl } from '../domain/redis-url.js'
 
 /** Where Redis is: the setting, or the private one's socket. */
 export type RedisAddress = RedisUrlAddress | { readonly socketPath: string }
@@ -16,63 +16,40 @@ export interface RedisUrlAddress {
 
 export type NatMap = Readonly<Record<string, RedisHost>>
 
-/** The address in the form that ioredis and BullMQ read. Missing parts are left out: BullMQ takes undefined for a value. */
-export type RedisConnectionOptions =
-  | { readonly kind: 'server'; readonly options: ServerOptions }
+/** The constructors of ioredis have a type of their own for `replyMapping`. */
+type Options = Omit<RedisOptions, 'replyMapping'>
+
+/** The address in the form that ioredis reads. */
+type ConnectionOptions =
+  | { readonly kind: 'server'; readonly options: Options }
   | {
       readonly kind: 'cluster'
       readonly nodes: RedisHost[]
       /** For each node. */
-      readonly options: NodeOptions
-      readonly cluster: Pick<ClusterOptions, 'dnsLookup'> & { readonly natMap?: Record<string, RedisHost> }
+      readonly options: Options
+      readonly cluster: Pick<ClusterOptions, 'dnsLookup' | 'natMap'>
     }
 
-interface NodeOptions {
-  readonly username?: string
-  readonly password?: string
-  readonly tls?: Tls
-}
-
-interface ServerOptions extends NodeOptions {
-  readonly host?: string
-  readonly port?: number
-  readonly path?: string
-  readonly db?: number
-  readonly sentinels?: RedisHost[]
-  /** What the sentinels call their primary. */
-  readonly name?: string
-  readonly sentinelUsername?: string
-  readonly sentinelPassword?: string
-  readonly sentinelTLS?: Tls
-  readonly enableTLSForSentinelMode?: true
-  readonly failoverDetector?: true
-  readonly natMap?: Record<string, RedisHost>
-}
-
-interface Tls {
-  readonly ca?: string
-  readonly servername?: string
-}
-
 /** @throws ConfigurationError for an invalid address, without its text: that may hold a password */
-export function connectionOptionsOf(address: RedisAddress): RedisConnectionOptions {
+export function connectionOptionsOf(address: RedisAddress): ConnectionOptions {
   if ('socketPath' in address) return { kind: 'server', options: { path: address.socketPath } }
   const url = parse(address.url)
-  const tls = tlsOf(url, address.ca ?? null)
-  const natMap = address.natMap === undefined || address.natMap === null ? {} : { natMap: { ...address.natMap } }
-  const options = { ...loginOptions(url.login), ...(tls === null ? {} : { tls }) }
-  const db = url.db === null ? {} : { db: url.db }
+  const tls = tlsOf(url, address.ca ?? undefined)
+  const natMap = address.natMap ?? undefined
+  const { username, password } = url.login
+  const options = { username: username || undefined, password: password || undefined, tls }
+  const db = url.db ?? undefined
   switch (url.kind) {
     case 'socket':
-      return { kind: 'server', options: { ...options, ...db, path: url.path } }
+      return { kind: 'server', options: { ...options, db, path: url.path } }
     case 'single':
-      return { kind: 'server', options: { ...options, ...db, ...url.hosts[0] } }
+      return { kind: 'server', options: { ...options, db, ...url.hosts[0] } }
     case 'sentinel':
-      return { kind: 'server', options: { ...options, ...db, ...natMap, ...sentinelOptions(url, tls) } }
+      return { kind: 'server', options: { ...options, db, natMap, ...sentinelOptions(url, tls) } }
     case 'cluster': {
       // Without this, ioredis would connect to the IP address, and the certificate of a node could not be checked.
-      const byName = tls === null ? {} : { dnsLookup: passName }
-      return { kind: 'cluster', nodes: [...url.hosts], options, cluster: { ...natMap, ...byName } }
+      const dnsLookup = tls === undefined ? undefined : passName
+      return { kind: 'cluster', nodes: [...url.hosts], options, cluster: { natMap, dnsLookup } }
     }
     default:
       return url.kind satisfies never
@@ -80,27 +57,23 @@ export function connectionOptionsOf(address: RedisAddress): RedisConnectionOptio
 }
 
 /** TLS takes no IP address as server name. The nodes of a cluster and a sentinel's primary have names of their own. */
-function tlsOf({ tls, kind, hosts }: RedisUrl, ca: string | null): Tls | null {
-  if (!tls) return null
+function tlsOf({ tls, kind, hosts }: RedisUrl, ca: string | undefined): Options['tls'] {
+  if (!tls) return undefined
   const host = hosts[0]?.host ?? ''
-  return { ...(ca === null ? {} : { ca }), ...(kind === 'single' && isIP(host) === 0 ? { servername: host } : {}) }
+  return { ca, ...(kind === 'single' && isIP(host) === 0 ? { servername: host } : {}) }
 }
 
-function sentinelOptions({ hosts, primary, sentinelLogin }: RedisUrl, tls: Tls | null): ServerOptions {
-  const { username, password } = sentinelLogin
+function sentinelOptions({ hosts, primary, sentinelLogin }: RedisUrl, tls: Options['tls']): Options {
   return {
     sentinels: [...hosts],
     name: primary,
-    ...(username === '' ? {} : { sentinelUsername: username }),
-    ...(password === '' ? {} : { sentinelPassword: password }),
-    ...(tls === null ? {} : { sentinelTLS: tls, enableTLSForSentinelMode: true }),
+    sentinelUsername: sentinelLogin.username || undefined,
+    sentinelPassword: sentinelLogin.password || undefined,
+    sentinelTLS: tls,
+    enableTLSForSentinelMode: tls !== undefined,
     // The sentinels say when another server is the primary, also while the connection to a frozen one stays open.
     failoverDetector: true,
   }
-}
-
-function loginOptions({ username, password }: RedisLogin): NodeOptions {
-  return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) }
 }
 
 function passName(name: string, callback: (error: null, address: string) => void): void {

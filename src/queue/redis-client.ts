@@ -67,14 +67,8 @@ export function openMember(address: RedisAddress): { readonly client: Redis; ask
     return { client, ask: () => client.cluster('SLOTS') }
   }
   const { sentinels = [], name = '', sentinelUsername, sentinelPassword, sentinelTLS } = place.options
-  const client = new Redis({
-    ...sentinels[0],
-    ...(sentinelUsername === undefined ? {} : { username: sentinelUsername }),
-    ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }),
-    ...(sentinelTLS === undefined ? {} : { tls: sentinelTLS }),
-    ...once,
-    enableReadyCheck: false,
-  })
+  const login = { username: sentinelUsername, password: sentinelPassword, tls: sentinelTLS }
+  const client = new Redis({ ...sentinels[0], ...login, ...once, enableReadyCheck: false })
   return { client, ask: () => client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name) }
 }
 
