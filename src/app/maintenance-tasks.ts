@@ -11,7 +11,7 @@ import type { SharedKeyDetector } from '../control/shared-key.js'
 import { settingsAgreement } from '../control/shared-settings.js'
 import type { Logger } from '../domain/logger.js'
 import type { WriteFailure } from '../domain/pause.js'
-import { createAutoResume, LONGEST_INTERVAL_MS } from '../maintenance/auto-resume.js'
+import { autoResumeTask, LONGEST_INTERVAL_MS } from '../maintenance/auto-resume.js'
 import { moveFailed, SHOWN_DEAD_LETTERS, sweepDeadLetters } from '../maintenance/dead-letter-mover.js'
 import { feed } from '../maintenance/feeder.js'
 import { notificationSender, notificationTask } from '../maintenance/notifications.js'
@@ -65,7 +65,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     const answer = await refreshAccount(parts)
     return answer.kind === 'ok' ? answer.account : null
   }
-  const autoResume = createAutoResume({
+  const autoResume = autoResumeTask({
     ...parts,
     refreshAccount: account,
     rules: {
@@ -151,7 +151,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       name: 'end pauses',
       everyMs: SECOND,
       // It calls GET /me.
-      run: leased('auto-resume', settings.requestTimeoutMs + 5 * SECOND, () => autoResume.tick()),
+      run: leased('auto-resume', settings.requestTimeoutMs + 5 * SECOND, autoResume),
     },
     { name: 'sample the activity', everyMs: 15 * SECOND, run: leased('sample', 20 * SECOND, () => takeSample(parts)) },
     {

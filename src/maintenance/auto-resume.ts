@@ -26,15 +26,15 @@ export interface AutoResumeParts extends ResumeParts {
  * - An outage: a probe at the same intervals.
  * Other causes are never lifted here, and do not keep these from being lifted.
  *
- * One per process. Call `tick` every second or so; it keeps its own intervals. After successful calls the interval
+ * One per process. Call the task every second or so; it keeps its own intervals. After successful calls the interval
  * starts again at its shortest. A pause that returns right after a probe does not.
  */
-export function createAutoResume(parts: AutoResumeParts): { tick(): Promise<void> } {
+export function autoResumeTask(parts: AutoResumeParts): () => Promise<void> {
   let fruitless = 0
   let nextAt: number | null = null
   let askedAt: number | null = null
 
-  async function tick(): Promise<void> {
+  return async () => {
     const now = parts.now()
     const ending = (await parts.store.pauses.list()).filter((row) => endsByItself(row, now, parts.rules))
     if (ending.length === 0) {
@@ -49,15 +49,12 @@ export function createAutoResume(parts: AutoResumeParts): { tick(): Promise<void
     if (now < nextAt) return
     fruitless += 1
     nextAt = null
-    const over: Pause['cause'][] = []
     const concernsBalance = ending.some(({ cause }) => cause !== 'outage')
     if (concernsBalance) askedAt = now
     const account = concernsBalance ? await parts.refreshAccount() : null
-    for (const row of ending) if (isOver(row, account, parts.rules)) over.push(row.cause)
+    const over = ending.filter((row) => isOver(row, account, parts.rules)).map(({ cause }) => cause)
     if (over.length > 0) await resume(parts, over)
   }
-
-  return { tick }
 }
 
 export function intervalMs(fruitless: number, rules: Pick<AutoResumeRules, 'checkMs' | 'longestMs'>): number {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ReportedError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { settledWithin } from '../domain/with-timeout.js'
@@ -31,7 +32,7 @@ export function startScheduler(
   onFatal: (error: ReportedError) => void,
 ): Scheduler {
   let stopping = false
-  const wakers = new Map<string, () => void>()
+  const wakers = new Map<string, AbortController>()
   const failing = new Set<string>()
 
   async function turn(task: MaintenanceTask): Promise<void> {
@@ -61,28 +62,23 @@ export function startScheduler(
     }
   }
 
-  /** Resolves at the next kick. */
-  function nextKick(name: string): Promise<void> {
-    return new Promise((resolve) => wakers.set(name, resolve))
+  /** Aborted by the next kick, and at the stop. */
+  function nextKick(name: string): AbortSignal {
+    const waker = new AbortController()
+    wakers.set(name, waker)
+    return waker.signal
   }
 
-  /** Clears its timer, so that frequent kicks leave no timers behind. */
-  async function rest(ms: number, kicked: Promise<void>): Promise<void> {
-    if (stopping) return
-    let alarm: NodeJS.Timeout | undefined
-    const over = new Promise<void>((resolve) => {
-      alarm = setTimeout(resolve, ms)
-    })
-    await Promise.race([over, kicked])
-    clearTimeout(alarm)
+  async function rest(ms: number, kicked: AbortSignal): Promise<void> {
+    await sleep(ms, undefined, { signal: kicked }).catch(() => {})
   }
 
   const loops = tasks.map(loop)
   return {
-    kick: (name) => wakers.get(name)?.(),
+    kick: (name) => wakers.get(name)?.abort(),
     async stop() {
       stopping = true
-      for (const wake of wakers.values()) wake()
+      for (const waker of wakers.values()) waker.abort()
       await settledWithin(STOPS_WITHIN_MS, Promise.all(loops))
     },
   }

@@ -3,7 +3,7 @@ import { pause, resume, resumeByHand, syncThrottle } from '../../src/control/pau
 import { refreshAccount } from '../../src/control/refresh-account.js'
 import type { PauseCause } from '../../src/domain/pause.js'
 import { PAUSE_CAUSES } from '../../src/domain/pause.js'
-import { type AutoResumeRules, createAutoResume, intervalMs } from '../../src/maintenance/auto-resume.js'
+import { type AutoResumeRules, autoResumeTask, intervalMs } from '../../src/maintenance/auto-resume.js'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
 import { limitRate, succeedProbe } from '../support/pauses.js'
 import { until } from '../support/until.js'
@@ -251,12 +251,12 @@ describe('the pause that heals itself', () => {
       const answer = await refreshAccount(parts())
       return answer.kind === 'ok' ? answer.account : null
     }
-    return createAutoResume({ ...parts(), refreshAccount: refresh, rules: { ...RULES, ...rules } })
+    return autoResumeTask({ ...parts(), refreshAccount: refresh, rules: { ...RULES, ...rules } })
   }
 
   /** Ticks once a second, as the worker's maintenance does. */
-  async function pass(watching: { tick(): Promise<void> }, ms: number): Promise<void> {
-    for (const end = time + ms; time < end; time += 1000) await watching.tick()
+  async function pass(tick: () => Promise<void>, ms: number): Promise<void> {
+    for (const end = time + ms; time < end; time += 1000) await tick()
   }
 
   test('intervals double from the first to the longest and stay there', () => {
