@@ -46,7 +46,7 @@ export interface Work {
 
 const MINUTES_OF_A_WEEK = 7 * 24 * 60
 
-export async function startWorker(
+export async function startQueueWorker(
   queue: string,
   work: Work,
   parts: {

@@ -245,13 +245,13 @@ describe('files that are not the cause are kept in place', () => {
 describe('a socket that cannot be beside the files', () => {
   const uid = process.getuid?.() ?? 0
   const place = () => join(dir, 'place')
-  const socket = () => join(place(), 'x.sock')
+  const files = (owner = uid) => ({ socketPath: join(place(), 'x.sock'), dir: dataDir, owner })
 
   test('its directory is created for the user alone, and then accepted', async () => {
-    await makeSocketDirectory(socket(), dataDir, uid)
+    await makeSocketDirectory(files())
     expect((await stat(place())).mode & 0o777).toBe(0o700)
-    await makeSocketDirectory(socket(), dataDir, uid)
-    await checkSocketDirectory(socket(), dataDir, uid)
+    await makeSocketDirectory(files())
+    await checkSocketDirectory(files())
   })
 
   const strange: readonly (readonly [what: string, make: () => Promise<unknown>])[] = [
@@ -264,10 +264,8 @@ describe('a socket that cannot be beside the files', () => {
     await make()
     const owner = what === 'another user’s' ? uid + 1 : uid
     for (const look of [makeSocketDirectory, checkSocketDirectory]) {
-      await expect(look(socket(), dataDir, owner)).rejects.toThrow(UnreachableError)
-      await expect(look(socket(), dataDir, owner)).rejects.toThrow(
-        /is not a private directory of user \d+.*shorter path/,
-      )
+      await expect(look(files(owner))).rejects.toThrow(UnreachableError)
+      await expect(look(files(owner))).rejects.toThrow(/is not a private directory of user \d+.*shorter path/)
     }
   })
 

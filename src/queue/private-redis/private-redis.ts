@@ -47,7 +47,7 @@ export async function startOrConnectPrivateRedis(options: {
   return recordFailure(files, async () => {
     await mkdir(files.dir, { recursive: true, mode: 0o700 })
     const { socketPath } = files
-    await makeSocketDirectory(socketPath, files.dir, files.owner)
+    await makeSocketDirectory(files)
     const running = await stateOf(socketPath)
     if (running.state === 'up') return { socketPath, pid: running.pid, started: false }
     return withFileLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
@@ -67,7 +67,6 @@ export async function startOrConnectPrivateRedis(options: {
 export async function findPrivateRedis(options: { readonly dataDir: string }): Promise<PrivateRedis | null> {
   const files = await filesIn(options.dataDir)
   if (files === null) return null
-  await checkSocketDirectory(files.socketPath, files.dir, files.owner)
   const now = await stateOf(files.socketPath)
   return now.state === 'up' ? { socketPath: files.socketPath, pid: now.pid } : null
 }
@@ -84,7 +83,6 @@ export async function lastStartFailure(options: { readonly dataDir: string }): P
 export async function stopPrivateRedis(options: { readonly dataDir: string }): Promise<boolean> {
   const files = await filesIn(options.dataDir)
   if (files === null) return false
-  await checkSocketDirectory(files.socketPath, files.dir, files.owner)
   return withFileLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
     const now = await stateOf(files.socketPath)
     if (now.state === 'absent') return false
@@ -110,7 +108,6 @@ export async function stopPrivateRedis(options: { readonly dataDir: string }): P
 export async function stopWritingToDisk(options: { readonly dataDir: string }): Promise<void> {
   const files = await filesIn(options.dataDir)
   if (files === null) return
-  await checkSocketDirectory(files.socketPath, files.dir, files.owner)
   await keepInMemory(files.socketPath)
 }
 
@@ -191,6 +188,7 @@ async function unreachable(files: ServerFiles, state: string): Promise<Unreachab
   )
 }
 
+/** Null: there are none. @throws UnreachableError when the socket is not safe to use */
 async function filesIn(dataDir: string): Promise<ServerFiles | null> {
   const real = await realpath(dataDir).catch(() => null)
   if (real === null) return null
@@ -199,7 +197,9 @@ async function filesIn(dataDir: string): Promise<ServerFiles | null> {
     (found) => found.isDirectory(),
     () => false,
   )
-  return exists ? files : null
+  if (!exists) return null
+  await checkSocketDirectory(files)
+  return files
 }
 
 async function filesOf(dataDir: string): Promise<ServerFiles> {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { open, readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -25,11 +25,11 @@ export async function startServer(files: ServerFiles, command: string, log: Logg
   const first = await launch(files, command, log)
   if (typeof first === 'number') return first
   const moved = first.cause === 'broken files' ? await moveAside(files.dir, DATA) : null
-  if (moved === null) throw await notStarted(files, first)
+  if (moved === null) throw notStarted(files, first)
   logMoved(log, moved, first.lastError, true)
   const second = await launch(files, command, log)
   if (typeof second === 'number') return second
-  throw await notStarted(files, second)
+  throw notStarted(files, second)
 }
 
 /** Moves aside files of the wrong kind, which would stop the start, or hang it (a pipe). */
@@ -182,7 +182,7 @@ function readErrors(child: ChildProcess): () => string {
   return () => text.trim()
 }
 
-async function notStarted(files: ServerFiles, { remedy, lastError }: StartFailure): Promise<UnreachableError> {
+function notStarted(files: ServerFiles, { remedy, lastError }: StartFailure): UnreachableError {
   const said = lastError === '' ? 'it logged no reason' : `it said "${lastError}" (${files.logFile})`
   const next = remedy === null ? '' : ` Its files are in ${files.dir}: ${remedy}, then try again.`
   return new UnreachableError(`The private Redis did not start: ${said}.${next}`)
@@ -196,19 +196,8 @@ async function sizeOf(file: string): Promise<number> {
 }
 
 async function textFrom(file: string, position: number): Promise<string> {
-  const handle = await open(file).catch(() => null)
-  if (handle === null) return ''
-  try {
-    const { size } = await handle.stat()
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.min(size - position, LONGEST_ERRORS)), {
-      position,
-    })
-    return buffer.toString('utf8', 0, bytesRead)
-  } catch {
-    return ''
-  } finally {
-    await handle.close()
-  }
+  const log = await readFile(file).catch(() => Buffer.alloc(0))
+  return log.toString('utf8', position, position + LONGEST_ERRORS)
 }
 
 async function lastLineOf(logFile: string): Promise<string> {

@@ -48,14 +48,17 @@ export function socketPathFor(dir: string, owner: number): string {
   return join(`/tmp/trackyard-batch-${owner}`, `${name}.sock`)
 }
 
+type SocketFiles = Pick<ServerFiles, 'socketPath' | 'dir' | 'owner'>
+
 /** Creates the directory under /tmp, if needed. @throws UnreachableError when it does not belong to the owner alone */
-export async function makeSocketDirectory(socketPath: string, dir: string, owner: number): Promise<void> {
+export async function makeSocketDirectory(files: SocketFiles): Promise<void> {
+  const { socketPath, dir, owner } = files
   if (dirname(socketPath) !== dir) await makePrivate(dirname(socketPath), owner)
-  await checkSocketDirectory(socketPath, dir, owner)
+  await checkSocketDirectory(files)
 }
 
 /** Call before using the socket. @throws UnreachableError when its directory under /tmp does not belong to the owner alone */
-export async function checkSocketDirectory(socketPath: string, dir: string, owner: number): Promise<void> {
+export async function checkSocketDirectory({ socketPath, dir, owner }: SocketFiles): Promise<void> {
   const place = dirname(socketPath)
   if (place === dir) return
   const found = await lstat(place).catch(() => null)
