@@ -41,12 +41,13 @@ export async function startWorker(
       const keeper = await keepPrivateRedis({ dataDir: settings.dataDir, log })
       cleanup.add(() => keeper.stop())
     }
+    cleanup.add(() => settledWithin(CLOSE_TIMEOUT_MS, queue.registry.unregister(workerId)))
     const store =
       unlocked ??
       (await retryWhileLocked(() => openOwnStore(settings, log, cleanup, clock), {
         log,
         interrupted,
-        locked: waitAsWorker(queue, workerId, cleanup),
+        locked: waitAsWorker(queue, workerId),
       }).catch(nullIfAskedToStop))
     if (store === null) return alreadyStoppedService(cleanup)
     // `runWorker` counts the other workers before it registers this one.
@@ -71,9 +72,8 @@ class AskedToStop extends Error {}
  * While it waits for the store, the worker appears as one that cannot write to it, and obeys
  * `down`.
  */
-function waitAsWorker(queue: SearchQueue, workerId: string, cleanup: Cleanup) {
+function waitAsWorker(queue: SearchQueue, workerId: string) {
   const since = systemClock.now()
-  cleanup.add(() => settledWithin(CLOSE_TIMEOUT_MS, queue.registry.unregister(workerId)))
   return async ({ message }: UnreachableError): Promise<void> => {
     const report = async (): Promise<boolean> => {
       await queue.registry.heartbeat({ id: workerId, writeFailure: { kind: 'claim', since, cause: message } })

@@ -70,7 +70,6 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
     await keepActiveHours({ ...parts, hours: settings.activeHours })
   }
   await syncThrottle(parts)
-  cleanup.add(() => settledWithin(CLOSE_TIMEOUT_MS, queue.registry.unregister(workerId)))
   // Before `worker.started` is logged: `down` waits only for registered workers, then stops Redis.
   const startedAt = parts.now()
   let searching: { activeJobs(): number } | null = null
