@@ -76,22 +76,23 @@ async function removeSettled({ store, queue }: ReconcileParts): Promise<number> 
   return (await queue.searches.remove(settled.filter((ref) => stillPending.has(jobIdOf(ref))))).size
 }
 
-async function requeueMissing(parts: ReconcileParts): Promise<number> {
+async function requeueMissing({ store, queue, now }: ReconcileParts): Promise<number> {
   let requeued = 0
-  let after: number | null = 0
-  while (after !== null) {
-    const page: { refs: readonly SearchRef[]; next: number | null } = await parts.store.feed.queuedRefs(
-      parts.now() - RECENTLY_QUEUED_MS,
-      after,
-      PAGE,
-    )
-    if (page.refs.length > 0) {
-      const present = await parts.queue.searches.present(page.refs)
-      requeued += await parts.store.feed.requeue(page.refs.filter((ref) => !present.has(jobIdOf(ref))))
-    }
-    after = page.next
+  for await (const refs of pages((after) => store.feed.queuedRefs(now() - RECENTLY_QUEUED_MS, after, PAGE))) {
+    const present = await queue.searches.present(refs)
+    requeued += await store.feed.requeue(refs.filter((ref) => !present.has(jobIdOf(ref))))
   }
   return requeued
+}
+
+async function* pages(
+  read: (after: number) => Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>,
+): AsyncGenerator<readonly SearchRef[]> {
+  for (let after: number | null = 0; after !== null; ) {
+    const page: Awaited<ReturnType<typeof read>> = await read(after)
+    if (page.refs.length > 0) yield page.refs
+    after = page.next
+  }
 }
 
 /**
@@ -132,15 +133,11 @@ export async function dropUnreadable(
  * @returns how many searches were removed from Redis
  */
 export async function withdrawUnwantedJobs(parts: Pick<ReconcileParts, 'store' | 'queue' | 'log'>): Promise<number> {
+  const { feed } = parts.store
   let withdrawn = 0
-  let after: number | null = 0
-  while (after !== null) {
-    const page: { refs: readonly SearchRef[]; next: number | null } = await parts.store.feed.unwantedRefs(after, PAGE)
-    if (page.refs.length > 0) {
-      const gone = await parts.queue.searches.remove(page.refs)
-      withdrawn += await parts.store.feed.requeue(page.refs.filter((ref) => gone.has(jobIdOf(ref))))
-    }
-    after = page.next
+  for await (const refs of pages((after) => feed.unwantedRefs(after, PAGE))) {
+    const gone = await parts.queue.searches.remove(refs)
+    withdrawn += await feed.requeue(refs.filter((ref) => gone.has(jobIdOf(ref))))
   }
   if (withdrawn > 0)
     parts.log.info(

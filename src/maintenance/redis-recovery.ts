@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { syncThrottle } from '../control/pauses.js'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import { pluralize } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
@@ -46,7 +47,8 @@ export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'rest
     const damaged = await queue.registry.damage()
     if (damaged.length > 0) await clearDamaged(parts, damaged)
     else if ((await queue.registry.owner()) === store.id) return 'ours'
-    await restoreThrottle(parts)
+    await syncThrottle(parts)
+    await parts.setRate()
     const searches = await store.feed.requeueAll()
     if (!(await queue.registry.claimOwnership(store.id))) {
       throw foreignRedis(store, (await queue.registry.owner()) ?? 'unknown', queue.registry.describe())
@@ -101,16 +103,6 @@ async function clearDamaged({ queue, log }: RecoveryParts, damaged: readonly str
   throw new UnreachableError(
     `${queue.registry.describe()} still holds damaged values after its keys were removed (${left.slice(0, MOST_NAMED).join(', ')}): another program writes them. Stop that program, or set TRACKYARD_REDIS_URL to another Redis.`,
   )
-}
-
-async function restoreThrottle(parts: RecoveryParts): Promise<void> {
-  const { pauses } = parts.store
-  const { throttle } = parts.queue
-  if ((await pauses.list()).length > 0) await throttle.pause()
-  const rateLimitedUntil = await pauses.rateLimitedUntil(parts.now())
-  if (rateLimitedUntil !== null) await throttle.rateLimit(rateLimitedUntil)
-  if (await pauses.probing()) await throttle.startSerial()
-  await parts.setRate()
 }
 
 /** A private Redis serves only the store beside it. If it holds another store's searches, that store was lost. */
