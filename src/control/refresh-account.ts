@@ -68,19 +68,20 @@ export async function checkAccount(
   parts: Parameters<typeof refreshAccount>[0] & { readonly log: Logger },
   creditReserve: number,
 ): Promise<AccountCheck> {
+  function unknown(why: object): AccountCheck {
+    parts.log.warn(
+      { event: 'api.account_check_failed', ...why },
+      'could not check the account with GET /me after a refusal',
+    )
+    return ACCOUNT_UNKNOWN
+  }
   try {
     const result = await withTimeout(
       CHECK_TIMEOUT_MS,
       refreshAccount(parts),
       `GET /me did not answer within ${CHECK_TIMEOUT_MS / 1000} s`,
     )
-    if (result.kind !== 'ok') {
-      parts.log.warn(
-        { event: 'api.account_check_failed', ...result },
-        'could not check the account with GET /me after a refusal',
-      )
-      return ACCOUNT_UNKNOWN
-    }
+    if (result.kind !== 'ok') return unknown(result)
     const { creditsRemaining, remainingToday } = result.account
     return {
       isGood: true,
@@ -89,10 +90,6 @@ export async function checkAccount(
       spendable: Math.max(0, (creditsRemaining ?? 0) - creditReserve),
     }
   } catch (error) {
-    parts.log.warn(
-      { event: 'api.account_check_failed', err: error },
-      'could not check the account with GET /me after a refusal',
-    )
-    return ACCOUNT_UNKNOWN
+    return unknown({ err: error })
   }
 }
