@@ -48,6 +48,11 @@ export function isOutage(error: unknown): boolean {
   return LOST.test(textOf(error)) || explanationOf(error)?.kind === 'redis.unreachable'
 }
 
+/** A key holds something else than it should. */
+export function isWrongType(error: unknown): boolean {
+  return factsOf(error).message.includes('WRONGTYPE')
+}
+
 /** Redis cannot write to its disk, and refuses every change. */
 export function isDiskFailure(error: unknown): boolean {
   return error instanceof RedisFailure && error.kind === 'redis.disk_failed'
@@ -57,7 +62,7 @@ export function isDiskFailure(error: unknown): boolean {
 export function withQueueErrors<Part extends object>(
   part: Part,
   where: string,
-  onError: (error: unknown) => void = () => {},
+  onError: (error: unknown) => void,
 ): Part {
   const methods = Object.entries(part).map(([name, method]) => [
     name,

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Queue } from 'bullmq'
 import { type Clock, systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
@@ -70,7 +69,6 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     redis,
     prefix,
     where,
-    holder: randomUUID(),
     queues: [SEARCHES, DEAD_LETTERS],
     refusals,
   })

@@ -3,7 +3,7 @@ import { LONGEST_RETRY_AFTER_MS } from '../domain/backoff.js'
 import { isRecord, parseJson } from '../domain/json.js'
 import type { LazyQueue } from './bullmq.js'
 import type { RedisClient } from './redis-client.js'
-import { factsOf } from './redis-error.js'
+import { isWrongType } from './redis-error.js'
 
 /** `active`: only the jobs that workers are processing. */
 export type JobScope = 'active' | 'everywhere'
@@ -99,8 +99,4 @@ function isReadable(contents: unknown): boolean {
 
 function isJsonObject(text: unknown): boolean {
   return typeof text === 'string' && isRecord(parseJson(text))
-}
-
-function isWrongType(error: unknown): boolean {
-  return factsOf(error).message.includes('WRONGTYPE')
 }

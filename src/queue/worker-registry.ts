@@ -3,7 +3,7 @@ import { isRecord, parseJson } from '../domain/json.js'
 import type { WriteFailure } from '../domain/pause.js'
 import { damagedKeys, removeKeys } from './damage.js'
 import type { RedisClient } from './redis-client.js'
-import { factsOf } from './redis-error.js'
+import { isWrongType } from './redis-error.js'
 import type { RefusedCommands } from './refused-commands.js'
 
 /**
@@ -80,7 +80,7 @@ export interface SettingMismatch {
 
 export interface LiveWorker {
   readonly id: string
-  /** Null: a worker of an earlier version. */
+  /** Null: a worker that waits for its store. */
   readonly facts: WorkerFacts | null
   readonly writeFailure: WriteFailure | null
 }
@@ -131,8 +131,7 @@ return live
 `
 
 /**
- * Returns the queue id of this Redis's owner, after setting the new one if it has none (an owner written by an earlier
- * version); nil: no owner. KEYS: the Redis owner, the queue id. ARGV: a new id.
+ * Returns the queue id of this Redis's owner, after setting the new one if it has none; nil: no owner. KEYS: the Redis owner, the queue id. ARGV: a new id.
  */
 const QUEUE_ID = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return nil end
@@ -144,13 +143,13 @@ export async function openWorkerRegistry(parts: {
   readonly redis: RedisClient
   readonly prefix: string
   readonly where: string
-  /** This process, as the holder of leases. */
-  readonly holder: string
   /** The names of the BullMQ queues under the prefix. */
   readonly queues: readonly string[]
   readonly refusals: Pick<RefusedCommands, 'damaged' | 'forgetDamage'>
 }): Promise<WorkerRegistry> {
-  const { redis, prefix, where, holder, queues, refusals } = parts
+  const { redis, prefix, where, queues, refusals } = parts
+  /** This process, as the holder of leases. */
+  const holder = randomUUID()
   const ownerKey = `${prefix}:store`
   const stopKey = `${prefix}:stop`
   const queueIdKey = `${prefix}:queue-id`
@@ -201,8 +200,7 @@ export async function openWorkerRegistry(parts: {
     },
     latestCall: async () => Number(await redis.get(latestCallKey)),
     heartbeat: async ({ id, writeFailure, facts }) => {
-      // Flat: a board of the previous version reads the write failure from it.
-      const json = writeFailure === null && facts === undefined ? '' : JSON.stringify({ ...writeFailure, ...facts })
+      const json = JSON.stringify({ ...writeFailure, ...facts })
       await redis.multi().set(workerKey(id), json, 'PX', WORKER_TTL_MS).sadd(workersKey, id).exec()
     },
     unregister: async (workerId) => {
@@ -215,7 +213,7 @@ export async function openWorkerRegistry(parts: {
     workers: async () => (await live()).length,
     missing: async () => (await redis.eval(MISSING_WORKERS, 1, workersKey, workerKey(''))) as string[],
     askToStop: async () => {
-      // Any new value would do. Workers of the previous version read it as a moment.
+      // Any new value would do.
       await redis.set(stopKey, String(Date.now()), 'PX', STOP_TTL_MS)
     },
     isStopRequested: async () => {
@@ -239,7 +237,7 @@ async function getString(redis: RedisClient, key: string): Promise<string | null
   try {
     return await redis.get(key)
   } catch (error) {
-    if (factsOf(error).message.includes('WRONGTYPE')) return null
+    if (isWrongType(error)) return null
     throw error
   }
 }
@@ -285,13 +283,13 @@ export function warningsIn(info: string): readonly string[] {
     fact('aof_enabled') === '0'
       ? 'Redis has no append-only file (appendonly no), so a restart rebuilds the queue from the store. Set appendonly yes.'
       : null,
-    version !== null && isOlder(version, [6, 2])
+    version !== null && isOlderThan62(version)
       ? `Redis ${version} is older than 6.2, which BullMQ recommends. Upgrade Redis.`
       : null,
   ].filter((warning) => warning !== null)
 }
 
-function isOlder(version: string, than: readonly [number, number]): boolean {
+function isOlderThan62(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  return major < than[0] || (major === than[0] && minor < than[1])
+  return major < 6 || (major === 6 && minor < 2)
 }

@@ -92,14 +92,13 @@ async function launch(files: ServerFiles, command: string, log: Logger): Promise
     }),
   )
   child.unref()
-  const errors = readErrors(child)
   const ended = endOf(child)
   try {
     const failed = await waitUntilUp(files, log, async () => {
       const end = ended()
       if (end === null) return null
       if (end.code === 127 || end.code === 126) throw new UnreachableError(await notInstalled())
-      return readStartFailure(`${await textFrom(files.logFile, logged)}\n${errors()}`, end.signal)
+      return readStartFailure(`${await textFrom(files.logFile, logged)}\n${end.errors}`, end.signal)
     })
     if (failed !== null) return failed
   } finally {
@@ -160,26 +159,24 @@ const LOADS_WITHIN_MS = 5 * 60_000
 interface End {
   readonly code: number
   readonly signal: NodeJS.Signals | null
-}
-
-function endOf(child: ChildProcess): () => End | null {
-  let end: End | null = null
-  // Not `exit`: at that time stderr may not have been read to its end.
-  child.once('close', (code, signal) => {
-    end = { code: code ?? 1, signal }
-  })
-  return () => end
+  /** From stderr: errors before it opened its log. */
+  readonly errors: string
 }
 
 const LONGEST_ERRORS = 10_000
 
-/** Errors before it opens its log go to stderr. */
-function readErrors(child: ChildProcess): () => string {
-  let text = ''
+/** @returns how the process ended; null while it runs */
+function endOf(child: ChildProcess): () => End | null {
+  let errors = ''
+  let end: End | null = null
   child.stderr?.on('data', (chunk: Buffer) => {
-    text = `${text}${chunk.toString()}`.slice(0, LONGEST_ERRORS)
+    errors = `${errors}${chunk.toString()}`.slice(0, LONGEST_ERRORS)
   })
-  return () => text.trim()
+  // Not `exit`: at that time stderr may not have been read to its end.
+  child.once('close', (code, signal) => {
+    end = { code: code ?? 1, signal, errors: errors.trim() }
+  })
+  return () => end
 }
 
 function notStarted(files: ServerFiles, { remedy, lastError }: StartFailure): UnreachableError {
