@@ -18,8 +18,7 @@ const MAX_TEXT_LENGTH = 1000
 
 /** @returns null when the body is not an answer of the documented frame */
 export function parseTracks(body: string): Track[] | null {
-  const answer = parseAnswer(body)
-  return answer === null ? null : answer.tracks.slice(0, MAX_TRACKS).map(readTrack)
+  return parseAnswer(body)?.tracks ?? null
 }
 
 export interface Answer {
@@ -35,16 +34,17 @@ export interface Answer {
 export function readAnswer(body: string): Answer | null {
   const answer = parseAnswer(body)
   if (answer === null) return null
-  const tracks = answer.tracks.slice(0, MAX_TRACKS).map(readTrack)
-  return { tracks: tracks.length, tagging: tagging(tracks), creditsRemaining: answer.creditsRemaining }
+  const { tracks, creditsRemaining } = answer
+  return { tracks: tracks.length, tagging: tagging(tracks), creditsRemaining }
 }
 
 type Fields = Readonly<Record<string, unknown>>
 
-function parseAnswer(body: string): { tracks: Fields[]; creditsRemaining: number | null } | null {
+function parseAnswer(body: string): { tracks: Track[]; creditsRemaining: number | null } | null {
   const answer = parseAsPython(body)
   if (!isRecord(answer) || !Array.isArray(answer.tracks) || !answer.tracks.every(isRecord)) return null
-  return { tracks: answer.tracks, creditsRemaining: asCount(answer.credits_remaining) }
+  const tracks = answer.tracks.slice(0, MAX_TRACKS).map(readTrack)
+  return { tracks, creditsRemaining: asCount(answer.credits_remaining) }
 }
 
 /** Python writes NaN and Infinity where JSON has no number; they count as null. */

@@ -58,11 +58,7 @@ export type Decision =
       readonly moreRefusals: number | null
     }
   /** Call again at that time; an attempt is used. */
-  | {
-      readonly do: 'retry'
-      readonly at: number
-      readonly reason: string
-    }
+  | { readonly do: 'retry'; readonly at: number; readonly reason: string }
 
 /** What is known only after the commit of a decision. */
 export interface Aftermath {
@@ -115,22 +111,12 @@ export const ACCOUNT_UNKNOWN: AccountCheck = { isGood: false, isOutOfToday: fals
 
 export function decide(outcome: Outcome, context: DecisionContext): Decision {
   switch (outcome.kind) {
-    case 'answered':
-      return {
-        do: 'succeed',
-        body: outcome.body,
-        tracks: outcome.tracks,
-        tagging: outcome.tagging,
-        durationMs: context.durationMs,
-      }
+    case 'answered': {
+      const { body, tracks, tagging } = outcome
+      return { do: 'succeed', body, tracks, tagging, durationMs: context.durationMs }
+    }
     case 'unreadable':
-      return {
-        do: 'deadLetter',
-        death: unreadableDeath(outcome),
-        body: outcome.body,
-        pause: null,
-        usesAttempt: false,
-      }
+      return deadLetter(unreadableDeath(outcome), { body: outcome.body })
     case 'rate_limited':
       return decideRateLimit(outcome, context)
     case 'out_of_credits':
@@ -146,9 +132,9 @@ export function decide(outcome: Outcome, context: DecisionContext): Decision {
   }
 }
 
-/** A dead letter at once; the call was free and no attempt is used. */
-function deadLetter(death: Death, pause: PauseCause | null = null): Decision {
-  return { do: 'deadLetter', death, body: null, pause, usesAttempt: false }
+/** By default the call was free, no attempt is used and the queue goes on. */
+function deadLetter(death: Death, more: Partial<Extract<Decision, { do: 'deadLetter' }>> = {}): Decision {
+  return { do: 'deadLetter', death, body: null, pause: null, usesAttempt: false, ...more }
 }
 
 /**
@@ -188,12 +174,7 @@ function decideOutOfCredits(refusal: Refusal, context: DecisionContext): Decisio
   const refusals = history.refusals + 1
   const moreRefusals = mostRefusals(history) - refusals
   if (moreRefusals <= 0) return deadLetter(refusedAlone(refusal, `${refusals} times, while the account had credits`))
-  return {
-    do: 'defer',
-    until: growingWait(refusals, context),
-    reason: refusalInWords(refusal),
-    moreRefusals,
-  }
+  return { do: 'defer', until: growingWait(refusals, context), reason: refusalInWords(refusal), moreRefusals }
 }
 
 /** Half the jitter of other retries: a few short waits in a row would cause a dead letter within seconds. */
@@ -206,7 +187,7 @@ function growingWait(refusals: number, { backoff, now, random }: DecisionContext
  * letter. A 401 is free.
  */
 function decideUnauthorized(refusal: Refusal, account: AccountCheck): Decision {
-  if (!account.isGood) return deadLetter(deathOf('unauthorized', refusal), 'unauthorized')
+  if (!account.isGood) return deadLetter(deathOf('unauthorized', refusal), { pause: 'unauthorized' })
   const remedy = 'GET /me accepts the key, so only this search is refused: check what the API said, then retry.'
   return deadLetter({ ...deathOf('refused', refusal), remedy })
 }
@@ -218,9 +199,7 @@ function refusedAlone(refusal: Refusal, howOften: string): Death {
 
 function decideTransient(outcome: Extract<Outcome, { kind: 'transient' }>, context: DecisionContext): Decision {
   const failures = context.failuresBefore + 1
-  if (failures >= context.maxAttempts) {
-    return { do: 'deadLetter', death: exhaustedDeath(outcome, failures), body: null, pause: null, usesAttempt: true }
-  }
+  if (failures >= context.maxAttempts) return deadLetter(exhaustedDeath(outcome, failures), { usesAttempt: true })
   const waitMs =
     outcome.retryAfterMs === null
       ? backoffMs(failures, context.backoff, context.random)

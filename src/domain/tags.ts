@@ -79,31 +79,21 @@ export function deriveTags(tracks: readonly Track[]): Tags {
   }
 }
 
-/** A Map keeps insertion order and only a higher count replaces the winner, so the earlier rank wins a tie. */
 function mostFrequent<T>(values: readonly (T | null)[]): T | null {
-  const votes = new Map<T, number>()
-  for (const value of values) if (value !== null) votes.set(value, (votes.get(value) ?? 0) + 1)
-  let winner: T | null = null
-  let most = 0
-  for (const [value, count] of votes) {
-    if (count <= most) continue
-    winner = value
-    most = count
-  }
-  return winner
+  const [winner] = byFrequency(values.filter((value) => value !== null))
+  return winner ?? null
 }
 
 function topWords(lists: readonly (readonly string[])[]): readonly string[] {
-  const votes = new Map<string, number>()
-  for (const list of lists) {
-    // One vote per track, however often the track lists the word.
-    for (const word of new Set(list)) votes.set(word, (votes.get(word) ?? 0) + 1)
-  }
-  // Sorting is stable: words of equal count stay in the order of first mention.
-  return [...votes]
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, LIST_LENGTH)
-    .map(([word]) => word)
+  // One vote per track, however often the track lists the word.
+  return byFrequency(lists.flatMap((list) => [...new Set(list)])).slice(0, LIST_LENGTH)
+}
+
+/** Each value once, the most frequent first. Sorting is stable, so the one mentioned first wins a tie. */
+function byFrequency<T>(values: readonly T[]): T[] {
+  const votes = new Map<T, number>()
+  for (const value of values) votes.set(value, (votes.get(value) ?? 0) + 1)
+  return [...votes].sort(([, a], [, b]) => b - a).map(([value]) => value)
 }
 
 function median(values: readonly (number | null)[]): number | null {
