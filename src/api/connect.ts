@@ -22,7 +22,7 @@ export function connector(target: URL, proxy: URL | null): Connect {
   let session: Buffer | undefined
   return async (signal) => {
     const tunnel = proxy === null ? null : await openTunnel(proxy, target, signal)
-    if (target.protocol !== 'https:') return tunnel ?? (await ready(dial(target), 'connect', signal))
+    if (target.protocol !== 'https:') return tunnel ?? (await ready(connectTcp(address(target)), 'connect', signal))
     const options: ConnectionOptions = { ...address(target), ...serverName(target), ALPNProtocols: ['http/1.1'] }
     if (tunnel !== null) options.socket = tunnel
     if (session !== undefined) options.session = session
@@ -32,10 +32,6 @@ export function connector(target: URL, proxy: URL | null): Connect {
     })
     return ready(socket, 'secureConnect', signal)
   }
-}
-
-function dial(url: URL): Socket {
-  return connectTcp({ ...address(url), noDelay: true })
 }
 
 async function openTunnel(proxy: URL, target: URL, signal: AbortSignal): Promise<Socket> {
@@ -114,10 +110,11 @@ export function networkProblem(error: unknown): string {
   if (error instanceof ProxyError) return error.message
   const code = errorCode(error)
   const message = error instanceof Error ? error.message : String(error)
-  return wellKnown(code) ?? protocolProblem(code, message) ?? [code, message].filter(Boolean).join(': ')
+  return knownProblem(code, message) ?? [code, message].filter(Boolean).join(': ')
 }
 
-function wellKnown(code: string): string | null {
+/** By the error codes of Node and OpenSSL, most of them for an untrusted certificate. */
+function knownProblem(code: string, message: string): string | null {
   switch (code) {
     case 'ECONNREFUSED':
       return 'connection refused'
@@ -129,14 +126,6 @@ function wellKnown(code: string): string | null {
     case 'ECONNRESET':
     case 'EPIPE':
       return 'connection lost'
-    default:
-      return null
-  }
-}
-
-/** Error codes of Node and OpenSSL, most of them for an untrusted certificate. */
-function protocolProblem(code: string, message: string): string | null {
-  switch (code) {
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':

@@ -49,9 +49,6 @@ export function undecodableError(place: {
 
 function firstBad(bytes: Buffer): number {
   let at = 0
-  // Line by line, since most are good and isUtf8 is fast.
-  for (let end = bytes.indexOf(LF); end !== -1 && isUtf8(bytes.subarray(at, end)); end = bytes.indexOf(LF, at))
-    at = end + 1
   while (at < bytes.length) {
     const count = characterBytes(bytes[at] ?? 0)
     if (count === 0 || at + count > bytes.length || !isUtf8(bytes.subarray(at, at + count))) return at
