@@ -5,14 +5,6 @@ import { documentedError, errorReply, type Reply, retryAfterHeader } from './rep
 import { type ApiParts, type Endpoint, type RequestContext, send } from './request-context.js'
 import { readSearch } from './search-request.js'
 
-/**
- * The API's three endpoints. Every request passes the same checks, and the first that fails answers it:
- * key (401) → minute and day (429) → injected faults → request and credits (400, 402) → answer.
- */
-export interface Api {
-  handle(exchange: Exchange): void
-}
-
 /** A request that was received completely, and the response to it. */
 export interface Exchange {
   readonly request: IncomingMessage
@@ -31,25 +23,27 @@ const ENDPOINTS: Readonly<Record<string, { endpoint: Endpoint; method: string }>
   [`${BASE_PATH}/usage`]: { endpoint: 'usage', method: 'GET' },
 }
 
-export function createApi(parts: ApiParts): Api {
+/**
+ * The API's three endpoints. Every request passes the same checks, and the first that fails answers it:
+ * key (401) → minute and day (429) → injected faults → request and credits (400, 402) → answer.
+ */
+export function createApi(parts: ApiParts): (exchange: Exchange) => void {
   let requests = 0
-  return {
-    handle({ request, response, path, query, body }) {
-      requests += 1
-      const requestId = `req_${requests.toString(16).padStart(8, '0')}`
-      const authorization = request.headers.authorization
-      const known = ENDPOINTS[path]
-      if (known === undefined || request.method !== known.method) {
-        const status = known === undefined ? 404 : 405
-        deliver({ response, timers: parts.timers }, errorReply(status, parts.options, { requestId, authorization }))
-        return
-      }
-      const keyId = parts.account.keyIdOf(authorization)
-      const came = { parts, authorization, keyId, requestId, receivedAt: Date.now(), urlQuery: query }
-      if (known.endpoint === 'search') passGates(arrive(came, response, body))
-      else
-        passGates({ ...came, endpoint: known.endpoint, delivery: { response, timers: parts.timers }, searched: null })
-    },
+  return ({ request, response, path, query, body }) => {
+    requests += 1
+    const requestId = `req_${requests.toString(16).padStart(8, '0')}`
+    const authorization = request.headers.authorization
+    const known = ENDPOINTS[path]
+    const delivery = { response, timers: parts.timers }
+    if (known === undefined || request.method !== known.method) {
+      const status = known === undefined ? 404 : 405
+      deliver(delivery, errorReply(status, parts.options, { requestId, authorization }))
+      return
+    }
+    const keyId = parts.account.keyIdOf(authorization)
+    const came = { parts, authorization, keyId, requestId, receivedAt: Date.now(), urlQuery: query }
+    if (known.endpoint === 'search') passGates(arrive(came, response, body))
+    else passGates({ ...came, endpoint: known.endpoint, delivery, searched: null })
   }
 }
 

@@ -3,18 +3,14 @@ import type { SimulatorOptions } from './options.js'
 
 export type Account = ReturnType<typeof createAccount>
 
-/** GET /me, 200. */
-interface WireMe {
-  tier: string
+/** GET /me, 200. The API document has no null but in `requests_per_day` and `last_used_at`. */
+interface Me {
+  tier: string | null
   credits_remaining: number
-  monthly_allowance: number
-  rate_limit: { requests_per_minute: number; requests_per_day: number | null }
+  monthly_allowance: number | null
+  rate_limit: { requests_per_minute: number | null; requests_per_day: number | null } | null
   created_at: string
   last_used_at: string | null
-}
-
-type Me = Omit<{ [Field in keyof WireMe]: WireMe[Field] | null }, 'rate_limit'> & {
-  rate_limit: { [Field in keyof WireMe['rate_limit']]: number | null } | null
 }
 
 interface UsageEntry {

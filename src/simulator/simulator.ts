@@ -37,7 +37,7 @@ export async function startSimulator(given: Partial<SimulatorOptions> = {}): Pro
   const library = createTrackLibrary(options.seed, options.noMatchRate, options.tracksPerAnswer)
   const log = createCallLog()
   const timers = createTimers()
-  const api = createApi({ options, account, faults, library, log, timers })
+  const handleCall = createApi({ options, account, faults, library, log, timers })
 
   const controls = createControls(account, faults, log)
   const server = createServer((request, response) => {
@@ -45,7 +45,7 @@ export async function startSimulator(given: Partial<SimulatorOptions> = {}): Pro
       const [path = '', query = ''] = (request.url ?? '').split('?')
       const exchange = { request, response, path, query, body }
       if (path.startsWith(`${CONTROL_PATH}/`)) handleControl(controls, timers, exchange)
-      else api.handle(exchange)
+      else handleCall(exchange)
     })
   })
   // A connection closed just as the next request arrives would look like a fault that no rule injected.
