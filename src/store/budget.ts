@@ -34,15 +34,23 @@ export async function readBudgets(tx: Queries): Promise<readonly Budget[]> {
   const list: Budget[] = []
   for (const batch of batches) {
     const { id: batchId, pending, items } = batch
-    list.push({ batchId, pending, items, ...(await budgetOf(tx, batch, batches, list)) })
+    list.push({ batchId, pending, items, ...(await budgetOf(tx, batch, list)) })
   }
   return list
 }
 
-/** Released, something pending, budget left. In the order in which they are fed: the most urgent first, then the oldest. */
-export async function payingBatches(tx: Queries): Promise<readonly StoredBatch[]> {
+/** Released, something pending, budget left. */
+export interface PayingBatch extends StoredBatch {
+  /** Older ones without a cap. Claims charge them, and not this one, for the searches that they want too. */
+  readonly olderWithoutCap: readonly number[]
+}
+
+/** In the order in which they are fed: the most urgent first, then the oldest. */
+export async function payingBatches(tx: Queries): Promise<readonly PayingBatch[]> {
   const batches = await visibleBatches(tx, `and pending > 0 and ${CAN_PAY_SQL} order by id`)
-  return PRIORITIES.flatMap((priority) => batches.filter((batch) => batch.priority === priority))
+  const withoutCap = batches.flatMap((batch) => (capOf(batch) === null ? batch.id : []))
+  const paying = batches.map((batch) => ({ ...batch, olderWithoutCap: withoutCap.filter((id) => id < batch.id) }))
+  return PRIORITIES.flatMap((priority) => paying.filter((batch) => batch.priority === priority))
 }
 
 /** Up to this many rows, scanning the batch is faster than scanning everything that waits. */
@@ -60,22 +68,14 @@ export function wantedIn(state: 'waiting' | 'queued', batch: { readonly items: n
          on want.search_id = search.id and want.batch_id = @batchId and search.state = '${state}'`
 }
 
-/**
- * How many more searches may be queued on a capped batch's account. Never below 0.
- * @param paying all batches that can pay
- */
-export async function budgetLeft(
-  tx: Queries,
-  batch: StoredBatch,
-  cap: number,
-  paying: readonly StoredBatch[],
-): Promise<number> {
+/** How many more searches may be queued on a capped batch's account. Never below 0. */
+export async function budgetLeft(tx: Queries, batch: PayingBatch, cap: number): Promise<number> {
   const promised = await getNumber(
     tx,
     `select count(*) as n
      from ${wantedIn('queued', batch)}
      where not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
-       and ${paysItselfSql(batch, paying)}`,
+       and ${paysItselfSql(batch)}`,
     { batchId: batch.id },
   )
   return Math.max(0, cap - batch.charged - promised)
@@ -86,26 +86,20 @@ type Coverage = Pick<Budget, 'lastId' | 'covered'>
 const ALL: Coverage = { lastId: ABOVE_EVERY_ID, covered: null }
 
 /** @param earlier the budgets of the batches that are fed earlier */
-async function budgetOf(
-  tx: Queries,
-  batch: StoredBatch,
-  paying: readonly StoredBatch[],
-  earlier: readonly Budget[],
-): Promise<Coverage> {
+async function budgetOf(tx: Queries, batch: PayingBatch, earlier: readonly Budget[]): Promise<Coverage> {
   const cap = capOf(batch)
   if (cap === null) return ALL
-  const left = await budgetLeft(tx, batch, cap, paying)
+  const left = await budgetLeft(tx, batch, cap)
   if (left >= batch.pending) return ALL
-  const free = olderWithoutCap(batch, paying)
-  const before = earlier.filter(({ batchId }) => !free.some(({ id }) => id === batchId))
-  const taken = await coveredBefore(tx, batch, { left, paying, before })
+  const before = earlier.filter(({ batchId }) => !batch.olderWithoutCap.includes(batchId))
+  const taken = await coveredBefore(tx, batch, before, left)
   if (taken >= left) return { lastId: 0, covered: 0 }
   const notTaken = taken === 0 ? '' : 'and not exists (select 1 from covered where covered.id = search.id)'
   const last = await tx.get<{ id: number }>(
     `with ${BUDGET_TABLE_SQL}, covered as materialized (${coveredSql(batch, before)})
      select search.id
      from ${(await isAlone(tx, batch)) ? 'search $by(search_waiting)' : wantedIn('waiting', batch)}
-     where search.state = 'waiting' and search.id >= @from and ${paysItselfSql(batch, paying)} ${notTaken}
+     where search.state = 'waiting' and search.id >= @from and ${paysItselfSql(batch)} ${notTaken}
      order by search.id limit 1 offset @offset`,
     { batchId: batch.id, from: batch.fedTo, offset: left - taken - 1, budgets: budgetsAsJson(before) },
   )
@@ -115,15 +109,16 @@ async function budgetOf(
 /** How many searches this batch pays for before its own turn, because a batch that is fed earlier covers them. At most `left`. */
 async function coveredBefore(
   tx: Queries,
-  batch: StoredBatch,
-  { left, paying, before }: { left: number; paying: readonly StoredBatch[]; before: readonly Budget[] },
+  batch: PayingBatch,
+  before: readonly Budget[],
+  left: number,
 ): Promise<number> {
   if (left === 0 || before.length === 0) return 0
   return getNumber(
     tx,
     `with ${BUDGET_TABLE_SQL}
      select count(*) as n
-     from (${coveredSql(batch, before, paysItselfSql(batch, paying))} limit @left) as covered`,
+     from (${coveredSql(batch, before, paysItselfSql(batch))} limit @left) as covered`,
     { batchId: batch.id, left, budgets: budgetsAsJson(before) },
   )
 }
@@ -134,16 +129,12 @@ async function isAlone(tx: Queries, { id }: StoredBatch): Promise<boolean> {
 }
 
 /** Whether a claim may charge this batch (`@batchId`) for a search that it wants: no older batch without a cap wants it. */
-export function paysItselfSql(batch: StoredBatch, paying: readonly StoredBatch[]): string {
-  if (olderWithoutCap(batch, paying).length === 0) return 'true'
+export function paysItselfSql({ olderWithoutCap }: PayingBatch): string {
+  if (olderWithoutCap.length === 0) return 'true'
   return `not exists (
     select 1 from want as other join batch on batch.id = other.batch_id
     where other.search_id = search.id and other.batch_id < @batchId
       and batch.state = 'released' and batch.max_credits is null and batch.first is null)`
-}
-
-function olderWithoutCap({ id }: StoredBatch, paying: readonly StoredBatch[]): readonly StoredBatch[] {
-  return paying.filter((other) => other.id < id && capOf(other) === null)
 }
 
 /** The parameter `@budgets` of the two expressions below. */

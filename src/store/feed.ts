@@ -2,7 +2,7 @@ import type { SearchRequest } from '../domain/request.js'
 import { jobIdOf, type SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
 import { CAN_PAY_SQL, capOf, type StoredBatch } from './batch-row.js'
-import { budgetLeft, payingBatches, paysItselfSql, wantedIn } from './budget.js'
+import { budgetLeft, type PayingBatch, payingBatches, paysItselfSql, wantedIn } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
 import { idsOf, type RefColumns, type RefPage, refOf, refPage, searchesAmong } from './search-ref.js'
 import { getNumber } from './sql.js'
@@ -129,12 +129,11 @@ async function due(
 ): Promise<readonly DueSearch[]> {
   const left = { ...room }
   const found = new Map<number, DueSearch>()
-  const batches = await payingBatches(tx)
-  for (const batch of batches) {
+  for (const batch of await payingBatches(tx)) {
     for (const rowsOf of [queuedForLess, waitingFor]) {
       const wanted = Math.min(limit - found.size, left[batch.priority])
       if (wanted <= 0) break
-      const rows = await rowsOf(tx, batch, wanted, found, batches)
+      const rows = await rowsOf(tx, batch, wanted, found)
       for (const row of rows) found.set(row.id, dueSearch(row, batch))
       for (const priority of [batch.priority, ...lessUrgentThan(batch.priority)]) left[priority] -= rows.length
     }
@@ -149,14 +148,14 @@ async function due(
  */
 async function queuedForLess(
   tx: Transaction,
-  batch: StoredBatch,
+  batch: PayingBatch,
   wanted: number,
   taken: ReadonlyMap<number, unknown>,
 ): Promise<readonly DueRow[]> {
   if (batch.raised === 1) return []
   const less = lessUrgentThan(batch.priority)
   const condition = '$among(search.queued_priority, @less)'
-  const rows = await dueRows(tx, batch, [], 'queued', condition, { less, limit: wanted })
+  const rows = await dueRows(tx, batch, 'queued', condition, { less, limit: wanted })
   if (rows.length === 0) await tx.run('update batch set raised = 1 where id = @id', { id: batch.id })
   return rows.filter((row) => !taken.has(row.id))
 }
@@ -168,20 +167,19 @@ async function queuedForLess(
  */
 async function waitingFor(
   tx: Transaction,
-  batch: StoredBatch,
+  batch: PayingBatch,
   wanted: number,
   taken: ReadonlyMap<number, unknown>,
-  paying: readonly StoredBatch[],
 ): Promise<readonly DueRow[]> {
   const cap = capOf(batch)
   let payable = Number.MAX_SAFE_INTEGER
   if (cap !== null) {
-    payable = await budgetLeft(tx, batch, cap, paying)
-    if (payable > 0 && taken.size > 0) payable -= await chargedFor(tx, batch, paying, [...taken.keys()])
+    payable = await budgetLeft(tx, batch, cap)
+    if (payable > 0 && taken.size > 0) payable -= await chargedFor(tx, batch, [...taken.keys()])
     if (payable <= 0) return []
   }
   // The rows may include some of those taken, at most all of them.
-  const rows = await dueRows(tx, batch, cap === null ? [] : paying, 'waiting', 'search.id >= @from', {
+  const rows = await dueRows(tx, batch, 'waiting', 'search.id >= @from', {
     from: batch.fedTo,
     limit: wanted + taken.size,
   })
@@ -197,17 +195,12 @@ async function waitingFor(
 }
 
 /** How many of these waiting searches a claim would charge to this batch, if no other batch with a cap were older. */
-function chargedFor(
-  tx: Transaction,
-  batch: StoredBatch,
-  paying: readonly StoredBatch[],
-  ids: readonly number[],
-): Promise<number> {
+function chargedFor(tx: Transaction, batch: PayingBatch, ids: readonly number[]): Promise<number> {
   return getNumber(
     tx,
     `select count(*) as n from want $next() search on search.id = want.search_id
      where want.batch_id = @batchId and $among(want.search_id, @ids) and search.state = 'waiting'
-       and ${paysItselfSql(batch, paying)}`,
+       and ${paysItselfSql(batch)}`,
     { batchId: batch.id, ids },
   )
 }
@@ -215,15 +208,16 @@ function chargedFor(
 /** In the order of their ids: that in which they were first requested. */
 function dueRows(
   tx: Transaction,
-  batch: StoredBatch,
-  paying: readonly StoredBatch[],
+  batch: PayingBatch,
   state: 'waiting' | 'queued',
   condition: string,
   parameters: SqlParameters,
 ): Promise<DueRow[]> {
+  // Only a cap asks who pays, and only for what waits.
+  const paysItself = state === 'queued' || capOf(batch) === null ? 'true' : paysItselfSql(batch)
   return tx.all<DueRow>(
     `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key,
-       case when ${paysItselfSql(batch, paying)} then 1 else 0 end as pays_itself
+       case when ${paysItself} then 1 else 0 end as pays_itself
      from ${wantedIn(state, batch)}
      $next() item on item.batch_id = @batchId and item.position = want.first_position
      where ${condition} order by search.id limit @limit`,

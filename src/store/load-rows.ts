@@ -186,17 +186,14 @@ async function knownSearches(
   const digits = requests.flatMap((each) => each?.fingerprint ?? [])
   const rows = await tx.all<KnownSearch & { fingerprint: Buffer }>(
     `select fingerprint, id, generation, state, tracks, answered_at
-     from search where $amongHex(fingerprint, @fingerprints)`,
+     from search where $amongHex(fingerprint, @fingerprints) order by generation desc`,
     { fingerprints: [...new Set(digits)] },
   )
   const known = new Map<string, KnownSearch[]>()
   for (const row of rows) {
     const fingerprint = row.fingerprint.toString('hex')
-    const others = known.get(fingerprint)
-    if (others === undefined) known.set(fingerprint, [row])
-    else others.push(row)
+    known.set(fingerprint, [...(known.get(fingerprint) ?? []), row])
   }
-  for (const searches of known.values()) searches.sort((one, other) => other.generation - one.generation)
   return known
 }
 
