@@ -2,8 +2,8 @@ import { ConfigurationError, RefusedError, UnreachableError } from '../domain/er
 import { IS_SCHEDULED_SQL } from './batch-row.js'
 import type { Queries, SqlValue, Transaction } from './engine.js'
 import { readMeta, writeMeta } from './meta.js'
-import { latestSchemaVersion, versionOf } from './migrate.js'
-import { MIGRATIONS } from './migrations.js'
+import { versionOf } from './migrate.js'
+import { SCHEMA_VERSION } from './migrations.js'
 import { closeEngine, type OpenOptions, openEngine } from './open-store.js'
 import { getNumber } from './sql.js'
 
@@ -100,9 +100,9 @@ async function refuseWhileLoading(look: Queries, now: number): Promise<void> {
 /** A program of the previous version knows neither the new tables nor the new columns. */
 async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
   const version = await versionOf(look)
-  if (version !== latestSchemaVersion(MIGRATIONS))
+  if (version !== SCHEMA_VERSION)
     throw new ConfigurationError(
-      `The store ${name} has schema version ${version}, expected ${latestSchemaVersion(MIGRATIONS)}: nothing was copied. Copy it with the version of trackyard-batch that has migrated it.`,
+      `The store ${name} has schema version ${version}, expected ${SCHEMA_VERSION}: nothing was copied. Copy it with the version of trackyard-batch that has migrated it.`,
       { code: 'newer_store' },
     )
 }

@@ -3,17 +3,12 @@ import { ConfigurationError } from '../domain/errors.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
 import type { Queries, Transaction } from './engine.js'
 import { readMeta, writeMeta } from './meta.js'
-
-/** Statements by the migration's name, oldest first. Their number is the schema version. */
-export type Migrations = Readonly<Record<string, readonly string[]>>
-
-export function latestSchemaVersion(migrations: Migrations): number {
-  return Object.keys(migrations).length
-}
+import { type Migrations, SCHEMA_VERSION } from './migrations.js'
 
 /**
  * Runs what was not run yet. For use under the write lock, so that of two processes that start
  * together only one migrates.
+ * @param migrations in the words of the engine
  */
 export async function migrate(tx: Transaction, migrations: Migrations): Promise<void> {
   // The name of the table is that of the first version's library.
@@ -26,7 +21,7 @@ export async function migrate(tx: Transaction, migrations: Migrations): Promise<
     await tx.run('insert into kysely_migration (name, timestamp) values (@name, @timestamp)', { name, timestamp })
   }
   if (applied.size === 0) await addFirstRows(tx)
-  writeMeta(tx, 'schema_version', latestSchemaVersion(migrations))
+  writeMeta(tx, 'schema_version', SCHEMA_VERSION)
 }
 
 async function addFirstRows(tx: Transaction): Promise<void> {
@@ -52,12 +47,11 @@ const MAY_BE_AHEAD_BY = 1
  * @param elsewhere the setting that names another store
  * @throws ConfigurationError for a store that is too new
  */
-export function isMigrated(version: number, migrations: Migrations, store: string, elsewhere: string): boolean {
-  const supported = latestSchemaVersion(migrations)
-  if (version > supported + MAY_BE_AHEAD_BY)
+export function isMigrated(version: number, store: string, elsewhere: string): boolean {
+  if (version > SCHEMA_VERSION + MAY_BE_AHEAD_BY)
     throw new ConfigurationError(
-      `The store ${store} has schema version ${version} but this program supports ${supported} and the next: it was written by a newer trackyard-batch. Install that version, or point ${elsewhere}.`,
+      `The store ${store} has schema version ${version} but this program supports ${SCHEMA_VERSION} and the next: it was written by a newer trackyard-batch. Install that version, or point ${elsewhere}.`,
       { code: 'newer_store' },
     )
-  return version >= supported
+  return version >= SCHEMA_VERSION
 }

@@ -1,4 +1,5 @@
-import type { Migrations } from './migrate.js'
+/** Statements by the migration's name, oldest first. Their number is the schema version. */
+export type Migrations = Readonly<Record<string, readonly string[]>>
 
 const TABLES = [
   'create table meta (key text primary key, value text not null) strict, without rowid',
@@ -158,3 +159,6 @@ export const MIGRATIONS: Migrations = {
   '0022-continues': ['alter table batch add continues integer', 'alter table batch add row_options text'],
   '0023-activity-of-batches': ['alter table sample add batches text'],
 }
+
+/** That of this program. */
+export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length

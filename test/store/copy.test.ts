@@ -6,8 +6,7 @@ import pg from 'pg'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { RefusedError } from '../../src/domain/errors.js'
 import { COPIED_TABLES, copyStore } from '../../src/store/copy.js'
-import { latestSchemaVersion } from '../../src/store/migrate.js'
-import { MIGRATIONS } from '../../src/store/migrations.js'
+import { SCHEMA_VERSION } from '../../src/store/migrations.js'
 import { type OpenOptions, openStore } from '../../src/store/open-store.js'
 import { openConnection } from '../../src/store/sqlite/connection.js'
 import type { Store } from '../../src/store/store.js'
@@ -107,7 +106,7 @@ describe('to another file', () => {
   test('is refused to a program of the version before, which knows not all of it', async () => {
     await withStore(file, fill)
     const connection = openConnection(file.path, 'write')
-    const ahead = String(latestSchemaVersion(MIGRATIONS) + 1)
+    const ahead = String(SCHEMA_VERSION + 1)
     await connection.write((tx) => tx.run("update meta set value = @ahead where key = 'schema_version'", { ahead }))
     await connection.close()
     const copying = copyStore({ from: file, to: other(), now: NOW, progress })

@@ -4,8 +4,7 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
-import { latestSchemaVersion } from '../../src/store/migrate.js'
-import { MIGRATIONS } from '../../src/store/migrations.js'
+import { SCHEMA_VERSION } from '../../src/store/migrations.js'
 import { openStore } from '../../src/store/open-store.js'
 import { released } from './setup.js'
 
@@ -76,7 +75,7 @@ describe('opening a store', () => {
   test('a newer schema is refused, and the message names both versions and the way out', async () => {
     await (await openStore({ path })).close()
     const file = new Database(path)
-    file.exec(`update meta set value = '${latestSchemaVersion(MIGRATIONS) + 2}' where key = 'schema_version'`)
+    file.exec(`update meta set value = '${SCHEMA_VERSION + 2}' where key = 'schema_version'`)
     file.close()
     const error = await failure(openStore({ path }))
     expect(error).toBeInstanceOf(ConfigurationError)

@@ -2,8 +2,8 @@ import type { AdjustableClock } from '../../domain/clock.js'
 import { ConfigurationError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import type { Connection, Engine, Queries, Transaction } from '../engine.js'
-import { isMigrated, latestSchemaVersion, type Migrations, migrate, versionOf } from '../migrate.js'
-import { MIGRATIONS } from '../migrations.js'
+import { isMigrated, migrate, versionOf } from '../migrate.js'
+import { MIGRATIONS, type Migrations, SCHEMA_VERSION } from '../migrations.js'
 import { getNumber } from '../sql.js'
 import { addressOf, type DatabaseAddress } from './address.js'
 import { openConnection, type PostgresConnection } from './connection.js'
@@ -28,26 +28,21 @@ export async function openPostgres({ database, log, clock }: PostgresOptions): P
   try {
     await refuseSharedSessions(connection, reader, address.name)
     await bringUpToDate(connection, reader, address.name, log)
-    if (clock !== undefined) return engine(connection, await followClock(reader, clock, log))
-  } catch (error) {
-    await reader.close()
-    await connection.close()
-    throw firstError(error)
-  }
-  return engine(connection, reader)
-
-  function engine(connection: Connection, reader: Connection): Engine {
     return {
       name: address.name,
       connection,
       loader,
-      reader,
+      reader: clock === undefined ? reader : await followClock(reader, clock, log),
       health: ALWAYS_THERE,
       groupSize: () => GROUP_SIZE,
       rowsPerChunk: ROWS_PER_CHUNK,
       lastIds,
       setLastIds,
     }
+  } catch (error) {
+    await reader.close()
+    await connection.close()
+    throw firstError(error)
   }
 }
 
@@ -130,14 +125,14 @@ async function bringUpToDate(connection: Connection, reader: Connection, name: s
       `The store ${name} has the encoding ${encoding?.server_encoding}, expected UTF8. Create it with \`createdb -E UTF8 -T template0\`.`,
     )
   const version = await reader.read(versionOfDatabase)
-  if (isMigrated(version, MIGRATIONS, name, ELSEWHERE)) return
+  if (isMigrated(version, name, ELSEWHERE)) return
   await connection.write(async (tx) => {
     // Another process may have migrated it, or be of a newer version.
-    if (isMigrated(await versionOfDatabase(tx), MIGRATIONS, name, ELSEWHERE)) return
+    if (isMigrated(await versionOfDatabase(tx), name, ELSEWHERE)) return
     await migrate(tx, inWordsOfPostgres(MIGRATIONS))
   })
   log.debug(
-    { event: 'store.migrated', path: name, from: version, to: latestSchemaVersion(MIGRATIONS) },
+    { event: 'store.migrated', path: name, from: version, to: SCHEMA_VERSION },
     'the store has the schema of this program',
   )
 }

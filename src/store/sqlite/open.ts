@@ -4,8 +4,8 @@ import pRetry from 'p-retry'
 import { ConfigurationError, errorCode, ReportedError, UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import type { Engine, Queries, Transaction } from '../engine.js'
-import { isMigrated, latestSchemaVersion, migrate, versionOf } from '../migrate.js'
-import { MIGRATIONS } from '../migrations.js'
+import { isMigrated, migrate, versionOf } from '../migrate.js'
+import { MIGRATIONS, SCHEMA_VERSION } from '../migrations.js'
 import { isStoreLocked } from '../store-locked.js'
 import { openConnection, PATIENCE_MS, type SqliteConnection } from './connection.js'
 import { damageSentence, driverError, isDamage, storeError } from './explain-error.js'
@@ -114,10 +114,7 @@ async function bringUpToDate(
   connection.setPatience(0)
   try {
     const from = await retryWhileLocked(() => connection.write((tx) => migrateFile(tx, path)))
-    log.debug(
-      { event: 'store.migrated', path, from, to: latestSchemaVersion(MIGRATIONS) },
-      'the store has the schema of this program',
-    )
+    log.debug({ event: 'store.migrated', path, from, to: SCHEMA_VERSION }, 'the store has the schema of this program')
   } finally {
     connection.setPatience(patienceMs)
   }
@@ -153,7 +150,7 @@ async function versionOfFile(tx: Transaction): Promise<number> {
 }
 
 function isMigratedFile(version: number, path: string): boolean {
-  return isMigrated(version, MIGRATIONS, path, 'TRACKYARD_DATA_DIR at another directory')
+  return isMigrated(version, path, 'TRACKYARD_DATA_DIR at another directory')
 }
 
 /** Never modify a database of another program. */
