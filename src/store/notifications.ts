@@ -50,7 +50,11 @@ async function oldestOf(tx: Transaction): Promise<StoredNotification | null> {
   const row = await tx.get<NotificationRow>(
     'select id, text, created_at, details from notification order by id limit 1',
   )
-  return row === undefined ? null : notificationOf(row)
+  if (row === undefined) return null
+  const { id, text, created_at: createdAt } = row
+  const details: unknown = JSON.parse(row.details ?? '{}')
+  const { event = 'batch.done', batch = null, figures = {} }: Partial<Notification> = isRecord(details) ? details : {}
+  return { id, text, createdAt, event, batch, figures }
 }
 
 export async function addNotification(tx: Transaction, notification: Notification, now: number): Promise<void> {
@@ -60,12 +64,4 @@ export async function addNotification(tx: Transaction, notification: Notificatio
      on conflict (text) do nothing`,
     { text, now, details: JSON.stringify(details) },
   )
-}
-
-function notificationOf(row: NotificationRow): StoredNotification {
-  const { id, text, created_at: createdAt } = row
-  const details: unknown = JSON.parse(row.details ?? '{}')
-  const stored = isRecord(details) ? (details as Partial<Notification>) : {}
-  const { event = 'batch.done', batch = null, figures = {} } = stored
-  return { id, text, createdAt, event, batch, figures }
 }

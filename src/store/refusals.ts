@@ -61,14 +61,8 @@ export async function refusalHistory(tx: Transaction, callId: number): Promise<R
 }
 
 async function historyOf(tx: Transaction, search: RefusedRow): Promise<RefusalHistory> {
-  const { answered, limited } = await othersSince(tx, search)
-  return {
-    rateLimits: search.rate_limits,
-    refusals: search.refusals,
-    othersAnswered: answered,
-    othersLimited: limited,
-    isAlone: await isAlone(tx, search.id),
-  }
+  const { rate_limits: rateLimits, refusals } = search
+  return { rateLimits, refusals, ...(await othersSince(tx, search)), isAlone: await isAlone(tx, search.id) }
 }
 
 /** Only this many of the newest calls are read: enough evidence, and a bounded read. */
@@ -81,17 +75,17 @@ const MOST_CALLS = 2000
 async function othersSince(
   tx: Transaction,
   { id, refused_from }: RefusedRow,
-): Promise<{ readonly answered: number; readonly limited: number }> {
-  if (refused_from === null) return { answered: 0, limited: 0 }
-  return getOne<{ answered: number; limited: number }>(
+): Promise<Pick<RefusalHistory, 'othersAnswered' | 'othersLimited'>> {
+  if (refused_from === null) return { othersAnswered: 0, othersLimited: 0 }
+  return getOne(
     tx,
     `with other as (
        select max(case when outcome = 'answered' then 1 else 0 end) as is_answered,
          max(case when outcome = 'rate_limited' then 1 else 0 end) as is_limited
        from (select search_id, outcome from call $unindexed() where id > @from order by id desc limit ${MOST_CALLS}) as latest
        where search_id <> @id group by search_id)
-     select count(*) filter (where is_answered = 1 and is_limited = 0) as answered,
-       count(*) filter (where is_limited = 1) as limited from other`,
+     select count(*) filter (where is_answered = 1 and is_limited = 0) as "othersAnswered",
+       count(*) filter (where is_limited = 1) as "othersLimited" from other`,
     { from: refused_from, id },
   )
 }
