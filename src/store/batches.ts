@@ -26,20 +26,9 @@ import { compareRows, planOf } from './plan.js'
 import { getOne, leastSql } from './sql.js'
 import { type Actor, addEntry } from './timeline.js'
 
-export interface NewBatch
-  extends Pick<
-      Batch,
-      | 'name'
-      | 'catalogPath'
-      | 'format'
-      | 'delimiter'
-      | 'byteOrderMark'
-      | 'columns'
-      | 'template'
-      | 'priority'
-      | 'createdAt'
-    >,
-    Partial<Pick<Batch, 'quoting' | 'preamble' | 'rowOptions' | 'continues'>> {
+type SetLater = keyof Caps | 'id' | 'state' | 'charged' | 'completedAt' | 'notBefore' | 'deadline'
+
+export interface NewBatch extends Omit<Batch, SetLater> {
   /**
    * A search whose answer is older than this is made again (a new generation). Null: answers never
    * expire.
@@ -170,11 +159,8 @@ async function create(tx: Transaction, batch: NewBatch): Promise<number> {
     {
       ...batch,
       byteOrderMark: Number(batch.byteOrderMark),
-      quoting: batch.quoting ?? 'csv',
-      preamble: batch.preamble ?? '',
       columns: JSON.stringify(batch.columns),
-      rowOptions: JSON.stringify(batch.rowOptions ?? {}),
-      continues: batch.continues ?? null,
+      rowOptions: JSON.stringify(batch.rowOptions),
       // A fractional number of days gives fractions of a millisecond.
       maxAgeMs: batch.maxAgeMs === null ? null : Math.round(batch.maxAgeMs),
     },

@@ -165,8 +165,12 @@ export function batchNamed(name: string, priority: Priority = 'normal') {
     format: 'jsonl',
     delimiter: null,
     byteOrderMark: false,
+    quoting: 'csv',
+    preamble: '',
     columns: [],
     template: null,
+    rowOptions: {},
+    continues: null,
     priority,
     maxAgeMs: null,
   } as const
