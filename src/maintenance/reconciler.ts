@@ -1,6 +1,5 @@
 import type { Logger } from '../domain/logger.js'
 import { jobIdOf, type SearchRef } from '../domain/search-id.js'
-import type { QueueCounts } from '../queue/search-jobs.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { JobScope } from '../queue/unreadable-jobs.js'
 import type { Store } from '../store/store.js'
@@ -54,15 +53,11 @@ export async function reconcile(
 async function disagrees({ store, queue }: ReconcileParts): Promise<boolean> {
   const queued = await store.feed.queued()
   const expected = queued.high + queued.normal + queued.low
-  const counts = await queue.searches.counts()
+  const { waiting, active, delayed, failed } = await queue.searches.counts()
   // Up to a page more may be the feeder's, which adds jobs before it marks them.
-  if (expected > inAll(counts) || expected + PAGE < counts.waiting + counts.delayed) return true
+  if (expected > waiting + active + delayed + failed || expected + PAGE < waiting + delayed) return true
   const next = await queue.searches.pending(PAGE)
   return (await store.feed.settledAmong(next)).length > 0
-}
-
-function inAll(counts: QueueCounts): number {
-  return counts.waiting + counts.active + counts.delayed + counts.failed
 }
 
 async function removeSettled({ store, queue }: ReconcileParts): Promise<number> {

@@ -13,6 +13,7 @@ import { dropUnreadableJobs, type JobScope } from './unreadable-jobs.js'
  */
 
 export interface DeadLetterJobs {
+  /** A few hundred at most: BullMQ adds them in one pipeline. */
   add(letters: readonly { readonly ref: SearchRef; readonly letter: DeadLetter }[]): Promise<void>
   /** `failed`: those that are shown. `active`: about to be shown, or retried by somebody. */
   refs(): Promise<{ readonly failed: readonly SearchRef[]; readonly active: readonly SearchRef[] }>
@@ -40,15 +41,12 @@ const ACTIVE = ['waiting', 'active', 'delayed', 'prioritized'] as const
 export function deadLetterJobs(queue: LazyQueue, redis: RedisClient): Omit<DeadLetterJobs, 'work'> {
   return {
     add: async (letters) => {
-      for (let from = 0; from < letters.length; from += CHUNK) {
-        await queue.bull().addBulk(
-          letters.slice(from, from + CHUNK).map(({ ref, letter }) => ({
-            name: 'dead-letter',
-            data: letter,
-            opts: { ...JOB_OPTIONS, jobId: deadLetterIdOf(ref) },
-          })),
-        )
-      }
+      const jobs = letters.map(({ ref, letter }) => ({
+        name: 'dead-letter',
+        data: letter,
+        opts: { ...JOB_OPTIONS, jobId: deadLetterIdOf(ref) },
+      }))
+      await queue.bull().addBulk(jobs)
     },
     refs: async () => {
       const refsIn = async (states: readonly JobType[]) =>

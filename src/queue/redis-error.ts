@@ -6,7 +6,6 @@ import { UnreachableError } from '../domain/errors.js'
  * password, read-only, full, damaged. Any other error passes unchanged: it is a bug.
  */
 export class RedisFailure extends UnreachableError {
-  /** The event of its log line. */
   readonly kind: RedisFailureKind
   constructor(kind: RedisFailureKind, message: string, cause: unknown) {
     super(message, { code: 'redis_unreachable', cause })
@@ -14,21 +13,7 @@ export class RedisFailure extends UnreachableError {
   }
 }
 
-export type RedisFailureKind =
-  | 'redis.unreachable'
-  | 'redis.login_refused'
-  | 'redis.permission_denied'
-  | 'redis.read_only'
-  | 'redis.full'
-  | 'redis.disk_failed'
-  | 'redis.replicas_lost'
-  | 'redis.loading'
-  | 'redis.busy'
-  | 'redis.cluster_mismatch'
-  | 'redis.certificate_refused'
-  | 'redis.damaged'
-  | 'redis.transaction_refused'
-  | 'redis.protocol_error'
+export type RedisFailureKind = (typeof EXPLANATIONS)[number]['kind']
 
 export function toQueueError(error: unknown, where: string): unknown {
   if (error instanceof UnreachableError) return error
@@ -36,7 +21,7 @@ export function toQueueError(error: unknown, where: string): unknown {
   return found === undefined ? error : new RedisFailure(found.kind, found.message(where), error)
 }
 
-function explanationOf(error: unknown): Explanation | undefined {
+function explanationOf(error: unknown) {
   return EXPLANATIONS.find(({ says }) => says.test(textOf(error)))
 }
 
@@ -88,12 +73,13 @@ function textOf(error: unknown): string {
 
 interface Explanation {
   readonly says: RegExp
-  readonly kind: RedisFailureKind
+  /** The event of its log line. */
+  readonly kind: `redis.${string}`
   readonly message: (where: string) => string
 }
 
 /** The first that matches. */
-const EXPLANATIONS: readonly Explanation[] = [
+const EXPLANATIONS = [
   {
     says: /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_UNTRUSTED|self.signed certificate|unable to (verify the first|get (local )?issuer) certificate/,
     kind: 'redis.certificate_refused',
@@ -230,7 +216,7 @@ const EXPLANATIONS: readonly Explanation[] = [
     message: (where) =>
       `${where} does not speak the Redis protocol. Check host, port, and redis:// against rediss:// (TLS).`,
   },
-]
+] as const satisfies readonly Explanation[]
 
 /** The facts of an error of any origin; empty strings for what it lacks. System errors have a `code`. */
 export function factsOf(error: unknown): { readonly code: string; readonly message: string; readonly name: string } {

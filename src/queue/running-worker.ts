@@ -16,10 +16,7 @@ export interface RunningWorker {
   stop(graceMs: number): Promise<{ readonly unfinished: number }>
   /** How many jobs are being processed now. */
   activeJobs(): number
-}
-
-export interface AbandonableWorker extends RunningWorker {
-  /** Stops at once and cuts the connections. The stalled check finds the active jobs. */
+  /** For the close of the queue. Stops at once and cuts the connections. The stalled check finds the active jobs. */
   abandon(): Promise<void>
 }
 
@@ -55,7 +52,7 @@ export async function startQueueWorker(
     readonly log: Logger
     readonly refusals: Pick<RefusedCommands, 'report'>
   },
-): Promise<AbandonableWorker> {
+): Promise<RunningWorker> {
   const { connection, prefix, log, refusals } = parts
   const { requeue = async () => {}, onFailed = () => {} } = work
   const activeJobs = new Set<ActiveJob>()

@@ -8,7 +8,7 @@ import type { RedisAddress } from './redis-address.js'
 import { openWorkerConnection } from './redis-client.js'
 import { withQueueErrors } from './redis-error.js'
 import { openRefusedCommands } from './refused-commands.js'
-import { type AbandonableWorker, type RunningWorker, startQueueWorker, type Work } from './running-worker.js'
+import { type RunningWorker, startQueueWorker, type Work } from './running-worker.js'
 import { type SearchJobs, searchJobs } from './search-jobs.js'
 import { searchWork } from './search-worker.js'
 import { openThrottle, type Throttle } from './throttle.js'
@@ -72,7 +72,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     queues: [SEARCHES, DEAD_LETTERS],
     refusals,
   })
-  const workers: AbandonableWorker[] = []
+  const workers: RunningWorker[] = []
 
   async function start(queue: string, work: Work): Promise<RunningWorker> {
     const connection = openWorkerConnection({ address: options.connection, silenceMs: options.silenceMs })
