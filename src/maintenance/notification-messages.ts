@@ -1,7 +1,7 @@
 import { formatCost, formatDateTime, formatNumber, formatRowCounts, isoOrNull, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import { type Pause, type PauseCause, pauseNextStep, pauseSummary, resumedSummary } from '../domain/pause.js'
-import type { CountedBatch } from '../store/store.js'
+import { type StoredBatch, unfinishedRows } from '../store/batch-row.js'
 
 /**
  * Notifications: what happened, figures, the next command. A worker writes them, so they use only figures that are cheap:
@@ -80,24 +80,22 @@ export function workerLostNotification(worker: string): Notification {
   }
 }
 
-export function batchReleasedNotification(report: CountedBatch): Notification {
-  const { batch, items, invalid, unfinished } = report
+export function batchReleasedNotification(batch: StoredBatch): Notification {
   const cap = batch.maxCredits === null ? '' : ` for at most ${pluralize(batch.maxCredits, 'credit')}`
   const first = batch.first === null ? '' : `, the first ${pluralize(batch.first, 'search')} only`
-  const bad = invalid > 0 ? `, ${formatNumber(invalid)} of them invalid` : ''
+  const bad = batch.invalid > 0 ? `, ${formatNumber(batch.invalid)} of them invalid` : ''
   return {
     event: 'batch.released',
-    text: `${nameOf(report)} is released${cap}${first}: ${pluralize(items, 'row')}${bad}, ${formatNumber(unfinished)} to do. Follow with \`trackyard-batch status --watch\`.`,
-    ...about(report),
+    text: `${nameOf(batch)} is released${cap}${first}: ${pluralize(batch.items, 'row')}${bad}, ${formatNumber(unfinishedRows(batch))} to do. Follow with \`trackyard-batch status --watch\`.`,
+    ...about(batch),
   }
 }
 
-export function batchDoneNotification(report: CountedBatch): Notification {
-  const { batch, items } = report
+export function batchDoneNotification(batch: StoredBatch): Notification {
   return {
     event: 'batch.done',
-    text: `${nameOf(report)} is done: ${formatRowCounts(items, report)}, ${formatCost(batch)}. Run \`trackyard-batch export ${batch.id}\`.${lookAtDead(report)}`,
-    ...about(report),
+    text: `${nameOf(batch)} is done: ${formatRowCounts(batch.items, batch)}, ${formatCost(batch)}. Run \`trackyard-batch export ${batch.id}\`.${lookAtDead(batch)}`,
+    ...about(batch),
   }
 }
 
@@ -117,45 +115,44 @@ export function batchLateNotification(
 }
 
 /** The searches that `--first` or `--max-credits` allowed are finished; the rest waits for `release`. */
-export function budgetUsedNotification(report: CountedBatch): Notification {
-  const { batch, items, unfinished } = report
+export function budgetUsedNotification(batch: StoredBatch): Notification {
   const isFirst = batch.maxCredits === null || batch.charged < batch.maxCredits
   const what = isFirst
     ? `finished its first ${batch.first === 1 ? 'search' : pluralize(batch.first ?? 0, 'search')}`
     : `used up --max-credits ${batch.maxCredits}`
   const parts = [
-    formatRowCounts(items, report),
-    `${formatNumber(unfinished)} still to do`,
+    formatRowCounts(batch.items, batch),
+    `${formatNumber(unfinishedRows(batch))} still to do`,
     `${pluralize(batch.charged, 'credit')} used`,
   ]
   const release = `trackyard-batch release ${batch.id}${isFirst ? '' : ' --max-credits N'}`
   return {
     event: 'batch.budget_used',
-    text: `${nameOf(report)} has ${what}: ${parts.join(', ')}. Look at it with \`trackyard-batch export ${batch.id}\`; continue with \`${release}\`.`,
-    ...about(report),
+    text: `${nameOf(batch)} has ${what}: ${parts.join(', ')}. Look at it with \`trackyard-batch export ${batch.id}\`; continue with \`${release}\`.`,
+    ...about(batch),
   }
 }
 
-export function manyDeadNotification(report: CountedBatch): Notification {
-  const { tagged, noMatch, dead } = report
+export function manyDeadNotification(batch: StoredBatch): Notification {
+  const { tagged, noMatch, dead } = batch
   const finished = tagged + noMatch + dead
   return {
     event: 'batch.dead_letters',
-    text: `${nameOf(report)} has many dead letters: ${formatNumber(dead)} of ${pluralize(finished, 'finished row')} (${Math.round((dead / finished) * 100)} %).${lookAtDead(report)} \`trackyard-batch pause\` stops all calls.`,
-    ...about(report),
+    text: `${nameOf(batch)} has many dead letters: ${formatNumber(dead)} of ${pluralize(finished, 'finished row')} (${Math.round((dead / finished) * 100)} %).${lookAtDead(batch)} \`trackyard-batch pause\` stops all calls.`,
+    ...about(batch),
   }
 }
 
-function about({ batch, items, tagged, noMatch, dead, invalid, unfinished }: CountedBatch) {
+function about(batch: StoredBatch) {
   return {
     batch: { id: batch.id, name: batch.name },
     figures: {
-      rows: items,
-      tagged,
-      noMatch,
-      dead,
-      invalid,
-      unfinished,
+      rows: batch.items,
+      tagged: batch.tagged,
+      noMatch: batch.noMatch,
+      dead: batch.dead,
+      invalid: batch.invalid,
+      unfinished: unfinishedRows(batch),
       creditsUsed: batch.charged,
       createdAt: iso(batch.createdAt),
       completedAt: isoOrNull(batch.completedAt),
@@ -163,12 +160,12 @@ function about({ batch, items, tagged, noMatch, dead, invalid, unfinished }: Cou
   }
 }
 
-function nameOf({ batch }: CountedBatch): string {
-  return `Batch ${batch.id} (${batch.name})`
+function nameOf({ id, name }: StoredBatch): string {
+  return `Batch ${id} (${name})`
 }
 
-function lookAtDead({ batch, dead }: CountedBatch): string {
-  return dead > 0 ? ` See \`trackyard-batch dead-letters list --batch ${batch.id}\`.` : ''
+function lookAtDead({ id, dead }: StoredBatch): string {
+  return dead > 0 ? ` See \`trackyard-batch dead-letters list --batch ${id}\`.` : ''
 }
 
 function iso(at: number): string {

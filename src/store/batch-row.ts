@@ -51,7 +51,7 @@ export interface RowOptions {
   readonly filters?: Filters | undefined
 }
 
-/** A batch with its counters, as the store itself uses it. */
+/** A batch with its counters. Only a report tells waiting rows from withheld ones. */
 export interface StoredBatch extends Batch {
   /** Low-water mark: no search below this id is waiting for this batch, so the feeder starts here. */
   readonly fedTo: number

@@ -2,7 +2,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { formatRowCounts, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import type { LoadedRow } from '../domain/request.js'
-import type { BatchReport } from './batch-report.js'
 import {
   type Batch,
   CAP_SQL,
@@ -12,7 +11,6 @@ import {
   IS_SCHEDULED_SQL,
   latestBatch,
   type StoredBatch,
-  unfinishedRows,
   updateBatches,
   visibleBatch,
   visibleBatches,
@@ -36,15 +34,9 @@ export interface NewBatch extends Omit<Batch, SetLater> {
   readonly maxAgeMs: number | null
 }
 
-/** A batch and its counters. Only a report tells waiting rows from withheld ones. */
-export interface CountedBatch extends Pick<BatchReport, 'batch' | 'items' | 'tagged' | 'noMatch' | 'dead' | 'invalid'> {
-  /** Rows without an outcome. */
-  readonly unfinished: number
-}
-
 export interface Milestone {
   readonly kind: 'released' | 'budget_used' | 'many_dead' | 'done'
-  readonly batch: CountedBatch
+  readonly batch: StoredBatch
 }
 
 /** `deadPercent`: see `takeMilestones`. */
@@ -271,7 +263,7 @@ async function takeMilestones(tx: Transaction, rules: MilestoneRules): Promise<r
   const taken: Milestone[] = []
   for (const { kind, text } of MILESTONES) {
     const batches = await updateBatches(tx, text, { ...rules })
-    taken.push(...batches.map((batch) => ({ kind, batch: counted(batch) })))
+    taken.push(...batches.map((batch) => ({ kind, batch })))
     if (kind === 'done') for (const batch of batches) noteDone(tx, batch, rules.now)
   }
   return taken
@@ -280,11 +272,6 @@ async function takeMilestones(tx: Transaction, rules: MilestoneRules): Promise<r
 function noteDone(tx: Transaction, batch: StoredBatch, now: number): void {
   const what = `Batch ${batch.id} (${batch.name}) is done: ${formatRowCounts(batch.items, batch)}.`
   addEntry(tx, { at: batch.completedAt ?? now, kind: 'completed', by: 'worker', what })
-}
-
-function counted(batch: StoredBatch): CountedBatch {
-  const { items, tagged, noMatch, dead, invalid } = batch
-  return { batch, items, tagged, noMatch, dead, invalid, unfinished: unfinishedRows(batch) }
 }
 
 async function dueAtMost(tx: Transaction): Promise<{ readonly searches: number; readonly batches: number }> {

@@ -22,7 +22,7 @@ eachWithStore((opened) => {
 /** The batches with this milestone since the last look. */
 async function milestones(kind: Milestone['kind'], now: number): Promise<readonly number[]> {
   const taken = await store.batches.takeMilestones({ now, deadPercent: 100 })
-  return taken.flatMap((one) => (one.kind === kind ? [one.batch.batch.id] : []))
+  return taken.flatMap((one) => (one.kind === kind ? [one.batch.id] : []))
 }
 
 async function expectStatuses(id: number, expected: string[]): Promise<void> {
