@@ -81,10 +81,9 @@ export function openConnection(
 
   return {
     files,
-    write: (work, purpose = 'change') =>
+    write: (work, purpose) =>
       alone(async () => {
-        if (purpose === 'change') files.refuseIfLost()
-        else files.refuseIfDamaged()
+        files.refuseIfLost(purpose)
         return transaction('BEGIN IMMEDIATE', work)
       }),
     read: (work) =>

@@ -1,5 +1,6 @@
 import { type BigIntStats, fstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { errorCode, UnreachableError } from '../../domain/errors.js'
+import type { WritePurpose } from '../engine.js'
 import { isDamage, storeError, WAYS_OUT } from './explain-error.js'
 
 export interface StoreFiles {
@@ -11,13 +12,11 @@ export interface StoreFiles {
    * returns to null.
    */
   loss(): StoreLoss | null
-  /** @throws UnreachableError for any loss: nothing new may start */
-  refuseIfLost(): void
   /**
-   * @throws UnreachableError when the file is damaged. A deleted, moved or replaced file can still
-   * be written, and rescued.
+   * @throws UnreachableError for any loss, so that nothing new starts. What must be kept is refused only if the file is
+   * damaged: a deleted, moved or replaced one can still be written, and rescued.
    */
-  refuseIfDamaged(): void
+  refuseIfLost(purpose?: WritePurpose): void
   /** Translates the error into a message. Remembers the damage, if the error reports any. */
   explain(error: unknown): unknown
   /** Reports damage that a check has found. */
@@ -95,10 +94,6 @@ export function openStoreFiles(path: string): StoreFiles {
     return storeError(error, path)
   }
 
-  function refuse(found: StoreLoss | null): void {
-    if (found !== null) throw new UnreachableError(lossSentence(found, path, { kind: 'by a worker' }))
-  }
-
   return {
     path,
     remember(pageBytes) {
@@ -112,10 +107,10 @@ export function openStoreFiles(path: string): StoreFiles {
     },
     loss,
     explain,
-    refuseIfLost: () => refuse(loss()),
-    refuseIfDamaged() {
+    refuseIfLost(purpose = 'change') {
       const found = loss()
-      if (found?.kind === 'damaged') refuse(found)
+      if (found === null || (purpose === 'must be kept' && found.kind !== 'damaged')) return
+      throw new UnreachableError(lossSentence(found, path, { kind: 'by a worker' }))
     },
     reportDamage(what) {
       damage ??= { kind: 'damaged', what: `The store ${path} is damaged (${what})` }
