@@ -1,11 +1,10 @@
-import type { CallOutcome } from '../domain/outcome.js'
 import type { RefusalHistory } from '../domain/refusals.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { type Claim, type ClaimRules, claim } from './claim.js'
 import { type CallEnd, closeCall } from './close-call.js'
 import type { Connection, Transaction } from './engine.js'
 import type { GroupCommit } from './group-commit.js'
-import { countOf, giveUp, type LedgerCall, latestCall } from './ledger.js'
+import { countOf, giveUp, type LedgerCall, latestCall, latestFinished } from './ledger.js'
 import { readMeta, writeMeta } from './meta.js'
 import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
@@ -55,9 +54,6 @@ export interface CallLedger {
    */
   refusalHistory(callId: number): Promise<RefusalHistory>
 }
-
-/** No circuit breaker needs a longer streak. */
-const LONGEST_STREAK = 200
 
 /**
  * The ledger: `claim` opens a call, `close` ends it. Both may share a commit with others.
@@ -119,12 +115,7 @@ async function streak(tx: Transaction): Promise<Streak> {
   const refused = new Set<number>()
   const failed = new Set<number>()
   const unpaid = new Set<number>()
-  const calls = await tx.all<{ outcome: CallOutcome; search_id: number }>(
-    `select outcome, search_id from call $unindexed() where finished_at is not null and id > @mark
-     order by id desc limit ${LONGEST_STREAK}`,
-    { mark: Number(await readMeta(tx, 'streak_from')) },
-  )
-  for (const { outcome, search_id } of calls) {
+  for (const { outcome, search_id } of await latestFinished(tx, Number(await readMeta(tx, 'streak_from')))) {
     if (outcome === 'answered') break
     if (outcome === 'refused' || outcome === 'unauthorized' || outcome === 'unreadable') refused.add(search_id)
     if (outcome === 'transient' || outcome === 'unknown') failed.add(search_id)

@@ -74,6 +74,25 @@ export function latestCall(tx: Transaction): Promise<number> {
   return getNumber(tx, 'select max(id) as n from call')
 }
 
+export interface FinishedCall {
+  readonly outcome: CallOutcome
+  readonly search_id: number
+  readonly finished_at: number
+  readonly detail: string | null
+}
+
+/** No circuit breaker and no status needs a longer streak. */
+const LONGEST_STREAK = 200
+
+/** The latest ones, after the call with that id. In the order in which they were sent, the newest first. */
+export function latestFinished(tx: Transaction, after = 0): Promise<readonly FinishedCall[]> {
+  return tx.all<FinishedCall>(
+    `select outcome, search_id, finished_at, detail from call $unindexed() where finished_at is not null and id > @after
+     order by id desc limit ${LONGEST_STREAK}`,
+    { after },
+  )
+}
+
 /** A credit is gone, or may be, and no balance was reported. An unknown balance stays unknown. */
 export function lowerBalance(tx: Transaction): void {
   tx.send('update account set credits_remaining = credits_remaining - 1 where credits_remaining > 0')

@@ -18,7 +18,7 @@ import {
   sampleAnswers,
   searchesByQuery,
 } from './findings.js'
-import { countOf } from './ledger.js'
+import { countOf, type FinishedCall, latestFinished } from './ledger.js'
 import { readMeta } from './meta.js'
 import type { RefusedSearch } from './refusals.js'
 import { refusedSearches } from './refusals.js'
@@ -195,7 +195,7 @@ async function callsByOutcome(tx: Transaction): Promise<Totals['callsByOutcome']
 
 async function totals(tx: Transaction, now: number, budgets: readonly Budget[]): Promise<Totals> {
   const calls = await callsByOutcome(tx)
-  const latest = await latestCalls(tx)
+  const latest = await latestFinished(tx)
   return {
     due: await dueSearches(tx, budgets),
     deadLetters: await getNumber(
@@ -227,22 +227,6 @@ async function needs(tx: Transaction, now: number): Promise<readonly BatchNeed[]
     credits: creditsNeeded(row),
     callsLastMinute: callsOf.get(row.id) ?? 0,
   }))
-}
-
-/** The maximum that is counted. */
-const LONGEST_STREAK = 200
-
-interface FinishedCall {
-  readonly outcome: CallOutcome
-  readonly finished_at: number
-  readonly detail: string | null
-}
-
-function latestCalls(tx: Transaction): Promise<readonly FinishedCall[]> {
-  return tx.all<FinishedCall>(
-    `select outcome, finished_at, detail from call $unindexed()
-     where finished_at is not null order by id desc limit ${LONGEST_STREAK}`,
-  )
 }
 
 /** The latest calls in a row that ended with one of these outcomes, newest first. */
