@@ -62,10 +62,8 @@ export async function matching(tx: Queries, filter: DeadFilter): Promise<Conditi
   }
   if (discarded !== null) restrict(`search.discarded = ${discarded ? 1 : 0}`)
   if (reason !== undefined) restrict('search.death_reason = @reason', { reason })
-  if (status === null) restrict('search.death_status is null')
-  else if (status !== undefined) restrict('search.death_status = @status', { status })
-  if (code === null) restrict('search.death_code is null')
-  else if (code !== undefined) restrict('search.death_code = @code', { code })
+  if (status !== undefined) restrict('search.death_status is not distinct from @status', { status })
+  if (code !== undefined) restrict('search.death_code is not distinct from @code', { code })
   if (text !== undefined) restrict(MENTIONS_SQL, { text, textInJson: withinJson(text) })
   if (batchId !== undefined)
     restrict('exists (select 1 from want where want.batch_id = @batchId and want.search_id = search.id)', { batchId })

@@ -135,9 +135,9 @@ export async function compareRows(tx: Transaction, earlierId: number, batchId: n
  */
 const BY_ID = `select
     count(*) filter (where earlier.position is null) as new,
-    count(*) filter (where ${isSame('later_search.fingerprint', 'earlier_search.fingerprint')}
+    count(*) filter (where later_search.fingerprint is not distinct from earlier_search.fingerprint
       and earlier.position is not null) as unchanged,
-    count(*) filter (where not (${isSame('later_search.fingerprint', 'earlier_search.fingerprint')})
+    count(*) filter (where later_search.fingerprint is distinct from earlier_search.fingerprint
       and earlier.position is not null) as changed,
     (select count(*) from item as gone where gone.batch_id = @earlierId
       and not ${isRepeated('gone')} and not exists (
@@ -148,10 +148,6 @@ const BY_ID = `select
       select min(first.position) from item as first where first.batch_id = @earlierId and first.key = later.key)
     left join search as earlier_search on earlier_search.id = earlier.search_id
   where later.batch_id = @batchId and not ${isRepeated('later')}`
-
-function isSame(one: string, other: string): string {
-  return `coalesce(${one} = ${other}, ${one} is null and ${other} is null)`
-}
 
 function isRepeated(row: string): string {
   return `exists (select 1 from item as before where before.batch_id = ${row}.batch_id and before.key = ${row}.key
