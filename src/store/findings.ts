@@ -51,7 +51,6 @@ const MOST_BATCHES = 20
 
 type GroupRow = Pick<DeadLetterGroup, 'reason' | 'status' | 'code' | 'searches' | 'rows' | 'maybePaid'>
 
-/** The largest group first. */
 export async function deadLetterGroups(tx: Queries, filter: DeadFilter): Promise<readonly DeadLetterGroup[]> {
   const { text, parameters } = await matching(tx, filter)
   const groups = await tx.all<GroupRow>(
@@ -118,7 +117,6 @@ export async function firstRows(
 /** At most this many problems are read; a catalog may be wrong from end to end. */
 const MOST_PROBLEMS = 20_000
 
-/** The most frequent cause first. */
 export async function invalidGroups(tx: Queries, batchId: number): Promise<readonly InvalidGroup[]> {
   const rows = await tx.all<{ position: number; key: string | null; problem: string }>(
     `select position, key, problem from item where batch_id = @batchId and problem is not null
@@ -153,7 +151,6 @@ export interface FoundSearch {
   readonly state: SearchState
 }
 
-/** Searches whose query contains the text, latest first. Reads all requests: for one person, not for a loop. */
 export async function searchesByQuery(tx: Queries, text: string, limit: number): Promise<readonly FoundSearch[]> {
   const rows = await tx.all<NameColumns & { readonly state: SearchState }>(
     `select fingerprint, generation, request, state from search
@@ -174,7 +171,6 @@ export interface BatchOutcome {
   readonly lastCallAt: number | null
 }
 
-/** Reads every call: for a report, not for a page that refreshes. */
 export async function batchOutcome(tx: Queries, batchId: number): Promise<BatchOutcome> {
   const rows = await tx.all<{ outcome: CallOutcome; calls: number; first: number; last: number }>(
     `select outcome, count(*) as calls, min(sent_at) as first, max(coalesce(finished_at, sent_at)) as last
@@ -193,7 +189,6 @@ function wantedSearches(tx: Queries, batchId: number): Promise<number> {
   return getNumber(tx, 'select count(*) as n from want where batch_id = @batchId', { batchId })
 }
 
-/** Bodies of answers spread over the batch, at most `limit`. */
 export async function sampleAnswers(tx: Queries, batchId: number, limit: number): Promise<readonly string[]> {
   const every = Math.max(1, Math.floor((await wantedSearches(tx, batchId)) / limit))
   const rows = await tx.all<{ body: string }>(

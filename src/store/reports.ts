@@ -119,9 +119,9 @@ export interface Reports {
   deadLetterGroups(filter: DeadFilter): Promise<readonly DeadLetterGroup[]>
   /** Invalid rows by cause, the most frequent first. */
   invalidGroups(batchId: number): Promise<readonly InvalidGroup[]>
-  /** Searches whose query contains the text, latest first. Reads every request. */
+  /** Searches whose query contains the text, latest first. Reads every request: for one person, not for a loop. */
   searchesByQuery(text: string, limit: number): Promise<readonly FoundSearch[]>
-  /** The result of a batch. Reads every call: for a report. */
+  /** The result of a batch. Reads every call: for a report, not for a page that refreshes. */
   batchOutcome(batchId: number): Promise<BatchOutcome>
   /** Bodies of answers spread over the batch, at most `limit`. */
   someAnswers(batchId: number, limit: number): Promise<readonly string[]>

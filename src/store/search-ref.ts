@@ -102,7 +102,7 @@ export interface SearchName {
 }
 
 const FINGERPRINT_DIGITS = 32
-export const FEWEST_DIGITS = 6
+const FEWEST_DIGITS = 6
 
 /** Null: this is no prefix of a fingerprint. */
 export function parseSearchName(text: string): SearchName | null {

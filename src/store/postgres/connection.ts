@@ -37,7 +37,22 @@ export function openConnection(address: Address, role: Role): PostgresConnection
   }
 
   async function transaction<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return run(await connected(), begin, work, address.name)
+    const session = await connected()
+    const tx = transactionOn(session)
+    try {
+      tx.tell(begin)
+      const result = await work(tx)
+      const { command } = await session.client.query('commit')
+      // The server answers a commit of a failed transaction with a rollback.
+      if (command !== 'COMMIT') throw new Error('the transaction was rolled back')
+      return result
+    } catch (error) {
+      // What follows the first error only says that the transaction has failed.
+      const first = tx.failure() ?? error
+      // No other statement is answered before the one that was not.
+      await (isReadTimeout(first) ? session.client.end() : session.client.query('rollback')).catch(() => {})
+      throw postgresError(first, address.name, session.hasEnded())
+    }
   }
 
   return {
@@ -73,29 +88,6 @@ type Role = 'write' | 'load' | 'read'
 
 const BEGIN_CHANGE = "begin; select pg_advisory_xact_lock(hashtextextended('trackyard ' || current_schema(), 0))"
 const BEGIN_LOOK = 'begin isolation level repeatable read read only'
-
-async function run<T>(
-  session: Session,
-  begin: string,
-  work: (tx: Transaction) => Promise<T>,
-  name: string,
-): Promise<T> {
-  const tx = transactionOn(session)
-  try {
-    tx.tell(begin)
-    const result = await work(tx)
-    const { command } = await session.client.query('commit')
-    // The server answers a commit of a failed transaction with a rollback.
-    if (command !== 'COMMIT') throw new Error('the transaction was rolled back')
-    return result
-  } catch (error) {
-    // What follows the first error only says that the transaction has failed.
-    const first = tx.failure() ?? error
-    // No other statement is answered before the one that was not.
-    await (isReadTimeout(first) ? session.client.end() : session.client.query('rollback')).catch(() => {})
-    throw postgresError(first, name, session.hasEnded())
-  }
-}
 
 interface Session {
   readonly client: pg.Client

@@ -54,8 +54,9 @@ export function openRescue(connection: SqliteConnection): Pick<StoreHealth, 'wri
   /** Waits for calls in flight, so that the copy contains their answers. */
   async function copy(loss: StoreLoss, last: boolean): Promise<void> {
     if (!last && (performance.now() - failedAt < AGAIN_AFTER_MS || isBeingCopied(connection.files.path))) return
-    const { state, open } = await connection.read(stateOf)
-    if (!last && open > 0 && Date.now() - loss.since < CALLS_END_WITHIN_MS) return
+    const inFlight = await connection.read((tx) => countOf(tx, 'sent'))
+    if (!last && inFlight > 0 && Date.now() - loss.since < CALLS_END_WITHIN_MS) return
+    const state = await connection.read(stateOf)
     const path = (await copyWith(state, connection.files.path)) ?? (await copyBeside(connection, loss))
     // A copy that this process made before the last calls ended.
     if (rescued.kind === 'copied' && rescued.path !== path) rmSync(rescued.path, { force: true })
@@ -91,20 +92,13 @@ export function openRescue(connection: SqliteConnection): Pick<StoreHealth, 'wri
   }
 }
 
-interface State {
-  /** Tells two states of one store apart: every call changes a count when it begins and when it ends. */
-  readonly state: string
-  /** Calls in flight. */
-  readonly open: number
-}
-
-async function stateOf(tx: Transaction): Promise<State> {
-  const state = JSON.stringify([
+/** Tells two states of one store apart: every call changes a count when it begins and when it ends. */
+async function stateOf(tx: Transaction): Promise<string> {
+  return JSON.stringify([
     await readMeta(tx, 'store_id'),
     await tx.all('select outcome, calls from call_count order by outcome'),
     await tx.get('select max(id) as id from batch'),
   ])
-  return { state, open: await countOf(tx, 'sent') }
 }
 
 /** The copy that another process, or an earlier try, made of this state. */
@@ -118,7 +112,7 @@ async function stateIn(path: string): Promise<string | null> {
   try {
     const connection = openConnection(path, 'read')
     try {
-      return (await connection.read(stateOf)).state
+      return await connection.read(stateOf)
     } finally {
       await connection.close()
     }
