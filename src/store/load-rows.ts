@@ -162,9 +162,13 @@ async function findOrAddSearches(
   for (const each of requests) {
     if (each === null || searches.has(each.fingerprint) || fresh.has(each.fingerprint)) continue
     const earlier = known.get(each.fingerprint) ?? []
-    const found = choose(earlier, wanted, isYoung)
+    const [latest] = earlier
+    const found =
+      earlier.find((search) => wanted.has(search.id)) ??
+      earlier.find(isYoung) ??
+      (latest?.answered_at === null ? latest : undefined)
     if (found === undefined)
-      fresh.set(each.fingerprint, { request: each, generation: (earlier[0]?.generation ?? FIRST_GENERATION - 1) + 1 })
+      fresh.set(each.fingerprint, { request: each, generation: (latest?.generation ?? FIRST_GENERATION - 1) + 1 })
     else searches.set(each.fingerprint, { ...found, isWanted: wanted.has(found.id), items: 0, firstPosition: null })
   }
   let id = await tx.reserveIds(fresh.size)
@@ -195,19 +199,6 @@ async function knownSearches(
     known.set(fingerprint, [...(known.get(fingerprint) ?? []), row])
   }
   return known
-}
-
-function choose(
-  known: readonly KnownSearch[],
-  wanted: ReadonlySet<number>,
-  isYoung: (search: KnownSearch) => boolean,
-): KnownSearch | undefined {
-  const [latest] = known
-  return (
-    known.find((search) => wanted.has(search.id)) ??
-    known.find(isYoung) ??
-    (latest?.answered_at === null ? latest : undefined)
-  )
 }
 
 /** Which of these searches the batch already wants. */

@@ -1,5 +1,5 @@
 import { formatNumber } from '../domain/format.js'
-import type { Connection, Queries, Transaction } from './engine.js'
+import type { Connection, Transaction } from './engine.js'
 
 /** What happened, and who did it. Old entries are dropped by `prune`. */
 export const TIMELINE_KINDS = [
@@ -56,7 +56,11 @@ export interface TimelineStore {
 export function timelineStore(connection: Connection, reader: Connection): TimelineStore {
   return {
     add: (entry) => connection.write(async (tx) => addEntry(tx, entry)),
-    list: (limit, between) => reader.read((tx) => list(tx, limit, between)),
+    list: (limit, between) => {
+      const during = between === undefined ? '' : 'where at >= @from and at <= @to'
+      const text = `select at, kind, actor as by, what from timeline ${during} order by id desc limit @limit`
+      return reader.read((tx) => tx.all<TimelineEntry>(text, { limit, ...between }))
+    },
     prune: async (before) => {
       await connection.write((tx) => tx.run('delete from timeline where at < @before', { before }))
     },
@@ -66,12 +70,4 @@ export function timelineStore(connection: Connection, reader: Connection): Timel
 /** Adds an entry in the transaction of the change that it describes. */
 export function addEntry(tx: Transaction, { at, kind, by, what }: TimelineEntry): void {
   tx.send('insert into timeline (at, kind, actor, what) values (@at, @kind, @by, @what)', { at, kind, by, what })
-}
-
-async function list(tx: Queries, limit: number, between: TimeRange | undefined): Promise<readonly TimelineEntry[]> {
-  const during = between === undefined ? '' : 'where at >= @from and at <= @to'
-  return tx.all<TimelineEntry>(
-    `select at, kind, actor as by, what from timeline ${during} order by id desc limit @limit`,
-    { limit, ...between },
-  )
 }
