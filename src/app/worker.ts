@@ -13,7 +13,7 @@ import { type Clock, systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import { settledWithin } from '../domain/with-timeout.js'
 import { startDamageCheck } from '../maintenance/damage-check.js'
-import { type OneRedis, openOneRedis } from '../maintenance/one-redis.js'
+import { sharedRedisCheck } from '../maintenance/one-redis.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { startScheduler } from '../maintenance/scheduler.js'
 import { openWebhook } from '../maintenance/webhook.js'
@@ -58,8 +58,8 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
 
   const setRate = () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit })
   // With a SQLite file, all workers are on this machine and use its Redis, so there is nothing to check.
-  const { mayUse } =
-    settings.databaseUrl === null ? ANY_REDIS : openOneRedis({ ...parts, where: queue.registry.describe() })
+  const mayUse =
+    settings.databaseUrl === null ? async () => true : sharedRedisCheck({ ...parts, where: queue.registry.describe() })
   while ((await recoverRedis({ ...parts, setRate, mayUse })) === 'elsewhere') await sleep(200)
   await warnOfOlderStore(parts)
   const account = await firstAccount(() => refreshAccount(parts))
@@ -157,8 +157,6 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
   })
   return { stop: () => cleanup.runAll(), done, isSaving }
 }
-
-const ANY_REDIS: OneRedis = { mayUse: async () => true }
 
 /**
  * A killed worker would count as running until its heartbeat expires. One of another container with the same host name

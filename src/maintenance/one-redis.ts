@@ -46,17 +46,16 @@ export async function requireSharedRedis(parts: UseParts, id: string | null, whe
   )
 }
 
-/** For a worker: says which Redis it uses, and asks whether it may. */
-export interface OneRedis {
-  /**
-   * False: workers used another one until a moment ago. Ask again: they may be dead.
-   * @param id null: this Redis is empty or damaged
-   * @throws ConfigurationError if live workers use another one
-   */
-  mayUse(id: string | null): Promise<boolean>
-}
+/**
+ * Whether a process may use the Redis with this queue id. False: workers used another one until a moment ago. Ask
+ * again: they may be dead.
+ * @param id null: this Redis is empty or damaged
+ * @throws ConfigurationError if live workers use another one
+ */
+export type MayUse = (id: string | null) => Promise<boolean>
 
-export function openOneRedis(parts: UseParts & { readonly where: string; readonly log: Logger }): OneRedis {
+/** For a worker: also says in the store which Redis it uses. */
+export function sharedRedisCheck(parts: UseParts & { readonly where: string; readonly log: Logger }): MayUse {
   const { store, now, where, log } = parts
   /** The queue of this Redis, or what it was until Redis lost its data. */
   let mine: string | null = null
@@ -75,20 +74,18 @@ export function openOneRedis(parts: UseParts & { readonly where: string; readonl
     return null
   }
 
-  return {
-    async mayUse(id) {
-      const other = id === null ? await otherRedisInUse(parts, mine) : await say(id)
-      const before = seen
-      seen = other
-      if (other === null) return true
-      if (before?.id === other.id && before.heardAt < other.heardAt) throw anotherRedis(other)
-      if (before?.id !== other.id)
-        log.warn(
-          { event: 'redis.other_in_use', redis: where, other: other.where, repeats: true },
-          'workers of this store used another Redis a moment ago; waiting to see if they still do',
-        )
-      return false
-    },
+  return async (id) => {
+    const other = id === null ? await otherRedisInUse(parts, mine) : await say(id)
+    const before = seen
+    seen = other
+    if (other === null) return true
+    if (before?.id === other.id && before.heardAt < other.heardAt) throw anotherRedis(other)
+    if (before?.id !== other.id)
+      log.warn(
+        { event: 'redis.other_in_use', redis: where, other: other.where, repeats: true },
+        'workers of this store used another Redis a moment ago; waiting to see if they still do',
+      )
+    return false
   }
 
   function anotherRedis(other: QueueUse): ConfigurationError {

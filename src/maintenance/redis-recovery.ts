@@ -5,7 +5,7 @@ import { pluralize } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
-import { otherRedisInUse, requireSharedRedis } from './one-redis.js'
+import { type MayUse, otherRedisInUse, requireSharedRedis } from './one-redis.js'
 
 export interface RecoveryParts {
   readonly store: Pick<Store, 'id' | 'name' | 'path' | 'createdAt' | 'feed' | 'pauses' | 'timeline' | 'queueUse'>
@@ -14,8 +14,8 @@ export interface RecoveryParts {
   readonly now: () => number
   /** Sets the rate for all workers. Without one, the first worker takes jobs as fast as they come. */
   readonly setRate: () => Promise<unknown>
-  /** Whether this process may use the Redis with this queue id; null: an empty or damaged one. Default: unless workers use another one. */
-  readonly mayUse?: (queueId: string | null) => Promise<boolean>
+  /** Default: unless workers use another one. */
+  readonly mayUse?: MayUse
 }
 
 const RESTORE_LEASE_MS = 10_000

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
-import { type OneRedis, openOneRedis, otherRedisInUse, requireSharedRedis } from '../../src/maintenance/one-redis.js'
+import { otherRedisInUse, requireSharedRedis, sharedRedisCheck } from '../../src/maintenance/one-redis.js'
 import type { Store } from '../../src/store/store.js'
 import { eachWithStore } from '../store/setup.js'
 import { recordingLogger } from '../support/recording-logger.js'
@@ -15,8 +15,9 @@ beforeEach(() => {
 })
 
 const now = () => time
-const worker = (name: string): OneRedis =>
-  openOneRedis({ store, now, where: `Redis at redis://${name}/`, log: recordingLogger() })
+const worker = (name: string) => ({
+  mayUse: sharedRedisCheck({ store, now, where: `Redis at redis://${name}/`, log: recordingLogger() }),
+})
 
 /** So many seconds in which these workers look every two seconds. */
 async function pass(seconds: number, ...looks: (() => Promise<unknown>)[]): Promise<void> {
