@@ -4,7 +4,7 @@ import type { Logger } from '../domain/logger.js'
 import type { CallOutcome } from '../domain/outcome.js'
 import type { PauseCause } from '../domain/pause.js'
 import type { Filters, SearchRequest } from '../domain/request.js'
-import type { BatchState, Priority, RowStatus, SearchState } from '../domain/states.js'
+import type { BatchState, Priority, QueueState, RowStatus, SearchState } from '../domain/states.js'
 import type { Tags, Track } from '../domain/tags.js'
 
 /**
@@ -203,7 +203,7 @@ export interface Status {
 }
 
 export interface QueueStatus {
-  readonly state: 'paused' | 'no_workers' | 'rate_limited' | 'write_failure' | 'running' | 'idle'
+  readonly state: QueueState
   /** Explains the state: cause, since when, what it costs, what to do. */
   readonly reason: string
   readonly until: Date | null

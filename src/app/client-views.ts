@@ -135,17 +135,8 @@ export function shownSearchOf(found: SearchReport): ShownSearch {
 }
 
 export function deadLetterOf({ letter, rows }: DeadLetterEntry): DeadLetter {
-  const { search, query, status, error, code, message, attempts, remedy } = letter
-  return {
-    ...{ search, query, status, error, code, message, requestId: letter.request_id, attempts },
-    ...{
-      rows: letter.items,
-      foundIn: rows.map(foundRowOf),
-      diedAt: new Date(letter.died_at),
-      remedy,
-      maybePaid: letter.maybe_paid,
-    },
-  }
+  const { request_id: requestId, died_at: diedAt, maybe_paid: maybePaid, items, ...same } = letter
+  return { ...same, requestId, maybePaid, diedAt: new Date(diedAt), rows: items, foundIn: rows.map(foundRowOf) }
 }
 
 function foundRowOf({ batchId, position, key }: DeadLetterEntry['rows'][number]): FoundRow {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { dropAbandoned } from '../batches/abandoned.js'
-import { cancelBatch, findBatch } from '../batches/find-batch.js'
+import { cancelBatch, findBatch, reportOf } from '../batches/find-batch.js'
 import { checkCaps, checkReason } from '../batches/options.js'
 import { keptCaps, releaseBatch } from '../batches/release.js'
 import { deadFilterOf, listDeadLetters, refuseEmptyFilter } from '../batches/retry.js'
@@ -11,7 +11,6 @@ import { LOOK_EVERY_MS, waitFor } from '../batches/wait.js'
 import { rowTexts } from '../catalog/export/export-lines.js'
 import { readEnvironment } from '../config/env-file.js'
 import { loadSettings } from '../config/load-settings.js'
-import type { Settings } from '../config/settings.js'
 import { pause, resumeByHand } from '../control/pauses.js'
 import { requireCompatibleApi } from '../control/same-api.js'
 import { NEVER_ABORTED, orAborted, untilAborted } from '../domain/abortable.js'
@@ -63,7 +62,7 @@ export type { LogFacts, Logger } from '../domain/logger.js'
 export type { CallOutcome } from '../domain/outcome.js'
 export type { PauseCause } from '../domain/pause.js'
 export type { Filters, FilterValue, SearchRequest } from '../domain/request.js'
-export type { BatchState, Priority, RowStatus, SearchState } from '../domain/states.js'
+export type { BatchState, Priority, QueueState, RowStatus, SearchState } from '../domain/states.js'
 export type { Tags, Track } from '../domain/tags.js'
 export type * from './batch-client.js'
 
@@ -79,12 +78,7 @@ export function isBatchError(error: unknown): error is ReportedError {
  */
 export async function openBatchClient(options: ClientOptions = {}): Promise<BatchClient> {
   const settings = loadSettings(options.env ?? readEnvironment())
-  return clientFor(settings, limitRepeats(options.log ?? silentLogger, systemClock.monotonicMs))
-}
-
-const BATCHES_SHOWN = 20
-
-async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> {
+  const log = limitRepeats(options.log ?? silentLogger, systemClock.monotonicMs)
   return cleanupOnError(async (cleanup) => {
     const session = await openSession(settings, log, cleanup, { actor: 'script' })
     const { store } = session
@@ -101,8 +95,8 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
     }
 
     async function statusOfBatch(batch: Batch): Promise<BatchStatus> {
-      const [report] = await store.reports.batches({ batchId: batch.id, limit: 1 })
-      if (report === undefined) throw new UsageError(`Batch ${batch.id} was dropped.`, { code: 'no_such_batch' })
+      const report = await reportOf(store, batch.id)
+      if (report === null) throw new UsageError(`Batch ${batch.id} was dropped.`, { code: 'no_such_batch' })
       return batchStatusOf(batchStatus(report))
     }
 
@@ -283,6 +277,8 @@ function endOf(batch: BatchStatus): Exclude<WaitOutcome, 'batch_dropped' | 'time
   if (batch.withheld > 0) return 'rows_withheld'
   return batch.rowsWithoutAnswer > 0 ? 'rows_without_answer' : 'done'
 }
+
+const BATCHES_SHOWN = 20
 
 /** For scripts without types: without options, the missing name is refused with a message. */
 const NO_OPTIONS: SubmitOptions = { name: '' }

@@ -3,7 +3,7 @@ import { postgresUrl } from '../config/readers.js'
 import type { Settings } from '../config/settings.js'
 import { RefusedError, UsageError } from '../domain/errors.js'
 import { pluralize } from '../domain/format.js'
-import type { Logger } from '../domain/logger.js'
+import { silentLogger } from '../domain/logger.js'
 import { type Copied, copyStore } from '../store/copy.js'
 import type { OpenOptions } from '../store/open-store.js'
 import { withCleanup } from './cleanup.js'
@@ -17,12 +17,13 @@ import { openConfiguredStore, openRunningQueue, storeAddress } from './parts.js'
 export async function copyConfiguredStore(
   settings: Settings,
   to: string,
-  parts: { readonly log: Logger; readonly now: () => number; readonly progress: (table: string, rows: number) => void },
+  progress: (table: string, rows: number) => void,
 ): Promise<Copied> {
+  const log = silentLogger
   const target = targetOf(settings, to)
   await withCleanup(async (cleanup) => {
-    const store = await openConfiguredStore(settings, parts.log, cleanup)
-    const queue = await openRunningQueue(settings, parts.log, cleanup)
+    const store = await openConfiguredStore(settings, log, cleanup)
+    const queue = await openRunningQueue(settings, cleanup)
     const isOurs = queue !== null && (await queue.registry.owner()) === store.id
     const workers = isOurs ? await queue.registry.workers() : 0
     if (workers > 0)
@@ -30,13 +31,12 @@ export async function copyConfiguredStore(
         `${pluralize(workers, 'worker')} ${workers === 1 ? 'uses' : 'use'} the store: run \`trackyard-batch down\` first. Nothing was copied.`,
       )
   })
-  const { log, now, progress } = parts
-  return copyStore({ from: { ...storeAddress(settings), log }, to: { ...target, log }, now: now(), progress })
+  return copyStore({ from: { ...storeAddress(settings), log }, to: { ...target, log }, now: Date.now(), progress })
 }
 
 function targetOf(settings: Settings, to: string): Pick<OpenOptions, 'path' | 'database'> {
   if (!/^postgres(ql)?:/.test(to)) return { path: resolve(to) }
-  const read = postgresUrl()(to)
+  const read = postgresUrl(to)
   if (!('value' in read)) throw new UsageError(`--to: expected ${read.expected}, found something else (not shown).`)
   return { ...storeAddress(settings), database: { url: read.value.reveal(), ca: settings.databaseCa } }
 }

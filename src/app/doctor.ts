@@ -54,7 +54,7 @@ export async function* runChecks(from: { readonly env: Environment; readonly cwd
     : failed('Node', process.version, 'Install Node 20.20, 22.13, 24 or 26.')
   let settings: Settings
   try {
-    settings = loadSettings(readEnvironment({ env: from.env, directory: from.cwd }))
+    settings = loadSettings(readEnvironment(from))
   } catch (error) {
     yield explained('settings', error)
     return
@@ -139,7 +139,7 @@ async function redisChecks(
   cleanup: Cleanup,
 ): Promise<Check[]> {
   try {
-    const queue = await openRunningQueue(settings, silentLogger, cleanup)
+    const queue = await openRunningQueue(settings, cleanup)
     if (queue === null) return [await privateRedisCheck()]
     const where = queue.registry.describe()
     const checked = Promise.all([

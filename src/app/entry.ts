@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import { type Environment, readEnvironment } from '../config/env-file.js'
 import { exposures } from '../config/exposures.js'
 import { loadSettings } from '../config/load-settings.js'
@@ -9,19 +10,19 @@ import type { Log } from '../log/log.js'
 import { runService } from './process.js'
 import type { Service } from './service.js'
 
-/** The process environment: the real one for entry points, a fake for tests. */
+/** What a process finds around it: the real one for entry points, a fake for tests. */
 export interface ProcessContext {
   readonly env: Environment
   /** May be a getter that throws a ReportedError, so it is read only when needed. */
   readonly cwd: string
-  readonly stderr: NodeJS.WriteStream
+  readonly stderr: Writable & { readonly isTTY?: boolean }
 }
 
 /**
  * The settings of this process: from the environment, then from `.env` in the working directory.
  */
 export function settingsOf(surroundings: Pick<ProcessContext, 'env' | 'cwd'>): Settings {
-  const settings = loadSettings(readEnvironment({ env: surroundings.env, directory: surroundings.cwd }))
+  const settings = loadSettings(readEnvironment(surroundings))
   useTimeZone(settings.timeZone)
   return settings
 }
@@ -29,7 +30,7 @@ export function settingsOf(surroundings: Pick<ProcessContext, 'env' | 'cwd'>): S
 /**
  * The log of this process, on stderr: pretty on a terminal, JSON lines elsewhere, secrets redacted.
  */
-export async function logOf(settings: Settings, stderr: NodeJS.WriteStream): Promise<Log> {
+export async function logOf(settings: Settings, stderr: ProcessContext['stderr']): Promise<Log> {
   // A command that writes no log does not load pino.
   const { openLog } = await import('../log/log.js')
   return openLog({ level: settings.logLevel, pretty: stderr.isTTY === true, secrets: secretTexts(settings) })

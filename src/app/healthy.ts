@@ -1,6 +1,5 @@
 import { hostname } from 'node:os'
 import type { Settings } from '../config/settings.js'
-import { silentLogger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { withCleanup } from './cleanup.js'
 import { openRunningQueue } from './parts.js'
@@ -24,7 +23,7 @@ export async function checkWorkerOnThisHost(
   settings: Settings,
 ): Promise<{ readonly ok: boolean; readonly reason: string }> {
   return withCleanup(async (cleanup) => {
-    const queue = await openRunningQueue(settings, silentLogger, cleanup)
+    const queue = await openRunningQueue(settings, cleanup)
     const live =
       queue === null
         ? []

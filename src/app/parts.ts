@@ -6,7 +6,7 @@ import type { Secret } from '../config/secret.js'
 import type { Settings } from '../config/settings.js'
 import { adjustableClock, type Clock, systemClock } from '../domain/clock.js'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
-import type { Logger } from '../domain/logger.js'
+import { type Logger, silentLogger } from '../domain/logger.js'
 import { findPrivateRedis, lastStartFailure, startOrConnectPrivateRedis } from '../queue/private-redis/private-redis.js'
 import type { RedisAddress } from '../queue/redis-address.js'
 import type { SearchQueue } from '../queue/search-queue.js'
@@ -104,15 +104,10 @@ export async function openConfiguredQueue(
   return openAt(await startRedis(settings, log), { log, clock }, cleanup)
 }
 
-/** Opens the queue without starting anything. Null if the private Redis is not running. */
-export async function openRunningQueue(
-  settings: Settings,
-  log: Logger,
-  cleanup: Cleanup,
-  clock: Clock = systemClock,
-): Promise<SearchQueue | null> {
+/** Opens the queue without starting anything, for one look. Null if the private Redis is not running. */
+export async function openRunningQueue(settings: Settings, cleanup: Cleanup): Promise<SearchQueue | null> {
   const running = await runningRedis(settings)
-  return running === null ? null : openAt(running, { log, clock }, cleanup)
+  return running === null ? null : openAt(running, { log: silentLogger, clock: systemClock }, cleanup)
 }
 
 /** Null: the private Redis is not running. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ExitCode, ReportedError, UsageError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
@@ -127,11 +128,8 @@ async function rejectLate(signal: AbortSignal): Promise<never> {
   throw signal.reason
 }
 
-function whenAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+async function whenAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
 }
 
 /**

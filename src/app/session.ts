@@ -8,7 +8,7 @@ import { NEVER_ABORTED, orAborted } from '../domain/abortable.js'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
-import { type FeedParts, feed } from '../maintenance/feeder.js'
+import { feed } from '../maintenance/feeder.js'
 import { recoverRedis, requireOwnRedis } from '../maintenance/redis-recovery.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
@@ -161,23 +161,23 @@ export async function openFeeding(session: Session, signal: AbortSignal = NEVER_
   }
   try {
     const { queue, isOurs } = await orAborted(open(), signal)
-    return { fill: () => ifReachable(orAborted(fill({ ...session, queue, signal }, isOurs), signal)) }
+    const feedIfOurs = async () => {
+      if (isOurs) await feed({ ...session, queue, signal })
+      return queue.registry.workers()
+    }
+    return { fill: () => orAborted(feedIfOurs(), signal).catch(returnUnreachable) }
   } catch (error) {
-    if (!(error instanceof UnreachableError)) throw error
-    return { fill: () => ifReachable(orAborted(Promise.reject(error), signal)) }
+    const unreachable = returnUnreachable(error)
+    return {
+      async fill() {
+        signal.throwIfAborted()
+        return unreachable
+      },
+    }
   }
 }
 
-async function fill(parts: FeedParts & { readonly queue: SearchQueue }, isOurs: boolean): Promise<number> {
-  if (isOurs) await feed(parts)
-  return parts.queue.registry.workers()
-}
-
-async function ifReachable(work: Promise<number>): Promise<number | UnreachableError> {
-  try {
-    return await work
-  } catch (error) {
-    if (!(error instanceof UnreachableError)) throw error
-    return error
-  }
+function returnUnreachable(error: unknown): UnreachableError {
+  if (error instanceof UnreachableError) return error
+  throw error
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Settings } from '../config/settings.js'
 import { adjustableClock } from '../domain/clock.js'
 import { NotFinishedError } from '../domain/errors.js'
-import type { Logger } from '../domain/logger.js'
+import { silentLogger } from '../domain/logger.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
 import { stopPrivateRedis, stopWritingToDisk } from '../queue/private-redis/private-redis.js'
@@ -43,27 +43,25 @@ export function stopTask(queue: Pick<SearchQueue, 'registry'>, stop: () => void)
  */
 export async function stopEverything(
   settings: Settings,
-  log: Logger,
 ): Promise<{ readonly workers: number; readonly redis: boolean }> {
-  const stop = () => stopAllWorkers(settings, log)
-  const workers = await stop().catch(async (error: unknown) => {
+  const workers = await stopAllWorkers(settings).catch(async (error: unknown) => {
     if (settings.redisUrl !== null || !isDiskFailure(error)) throw error
     await stopWritingToDisk({ dataDir: settings.dataDir })
     // Redis took no heartbeats while it could not write, so a running worker may not be known.
     await sleep(NEXT_HEARTBEAT_MS)
-    return stop()
+    return stopAllWorkers(settings)
   })
   const redis = settings.redisUrl === null && (await stopPrivateRedis({ dataDir: settings.dataDir }))
   return { workers, redis }
 }
 
-async function stopAllWorkers(settings: Settings, log: Logger): Promise<number> {
+async function stopAllWorkers(settings: Settings): Promise<number> {
   return withCleanup(async (cleanup) => {
-    const queue = await openRunningQueue(settings, log, cleanup)
+    const queue = await openRunningQueue(settings, cleanup)
     // A private Redis is in our data directory, so it is ours. One at an address may not be.
     if (queue !== null && settings.redisUrl !== null) {
       const clock = adjustableClock()
-      const store = await openConfiguredStore(settings, log, cleanup, { clock })
+      const store = await openConfiguredStore(settings, silentLogger, cleanup, { clock })
       await requireOwnRedis({ store, queue, now: clock.now })
     }
     return queue === null ? 0 : await stopWorkers(queue, settings.shutdownGraceMs)

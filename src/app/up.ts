@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Settings } from '../config/settings.js'
-import type { ExitCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { requireRedisServer } from './require-redis-server.js'
 import { ASKED_TO_END, ChildRefused, type Deferred, deferred, type Service } from './service.js'
@@ -73,14 +72,7 @@ function keepChild(name: ChildName, env: NodeJS.ProcessEnv, log: Logger, service
     crashes = ranForMs > STABLE_AFTER_MS ? 0 : crashes + 1
     const waitMs = Math.min(LONGEST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.max(0, crashes - 1))
     log.warn(
-      {
-        event: 'child.exited',
-        child: name,
-        code: code as ExitCode | null,
-        signal,
-        againInMs: waitMs,
-        repeats: name,
-      },
+      { event: 'child.exited', child: name, code, signal, againInMs: waitMs, repeats: name },
       'a child process exited; restarting it',
     )
     restart = setTimeout(() => {

@@ -47,7 +47,7 @@ export function estimate(input: {
     creditsMissing === null || creditsMissing === 0 || allowance === null || allowance <= 0
       ? null
       : Math.ceil(creditsMissing / allowance)
-  const within = { ...ANY_TIME, hours: input.activeHours }
+  const within = { hours: input.activeHours, overriddenUntil: null }
   const { days, finishAt } = timeFor(calls, paceOf(callsPerMinute, account, now), within)
   return {
     creditsNeeded,
@@ -125,8 +125,6 @@ export interface ActiveTime {
   /** At any time until then, by `resume --now`; null: only within the hours. */
   readonly overriddenUntil: number | null
 }
-
-const ANY_TIME: ActiveTime = { hours: null, overriddenUntil: null }
 
 function timeFor(
   calls: number,

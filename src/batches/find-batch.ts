@@ -1,5 +1,5 @@
 import { RefusedError, UsageError } from '../domain/errors.js'
-import type { Batch } from '../store/store.js'
+import type { Batch, BatchReport, Store } from '../store/store.js'
 import { type AbandonedParts, dropAbandoned } from './abandoned.js'
 
 /**
@@ -27,6 +27,12 @@ async function find({ store }: Pick<AbandonedParts, 'store'>, idOrName: string |
       : `No batch has the id or name "${idOrName}". \`trackyard-batch status\` lists the batches.`,
     { code: 'no_such_batch' },
   )
+}
+
+/** A batch with its rows by status. Null: it was dropped. */
+export async function reportOf({ reports }: Pick<Store, 'reports'>, batchId: number): Promise<BatchReport | null> {
+  const [report = null] = await reports.batches({ batchId, limit: 1 })
+  return report
 }
 
 /** Acting on the wrong one may cost credits. */

@@ -10,10 +10,13 @@ import {
   pauseSummary,
   type WriteFailure,
 } from '../domain/pause.js'
+import type { QueueState } from '../domain/states.js'
 import type { SettingMismatch } from '../queue/worker-registry.js'
+import type { Totals } from '../store/reports.js'
 import type { RefusedSearch } from '../store/store.js'
 
-export interface StatusFacts {
+export interface StatusFacts
+  extends Pick<Totals, 'due' | 'callsLastMinute' | 'rateLimitedCalls' | 'failedCalls' | 'refused'> {
   readonly pauses: readonly Pause[]
   /** As the workers keep them; null: calls may start at any time. */
   readonly activeHours: HoursInForce | null
@@ -31,7 +34,6 @@ export interface StatusFacts {
   /** The API's latest answer: no calls left today. */
   readonly outOfToday: boolean
   readonly probing: boolean
-  readonly due: number
   readonly active: number
   readonly delayed: number
   /** When the first delayed search is due; null: none is delayed. */
@@ -39,13 +41,6 @@ export interface StatusFacts {
   /** Why Redis did not answer, so the state of the workers is unknown. Null: it answered, or need not run. */
   readonly redisProblem: string | null
   readonly limitPerMinute: number | null
-  readonly callsLastMinute: number
-  /** The unbroken run of 429 up to the latest call; null: the latest call was not answered 429. */
-  readonly rateLimitedCalls: { readonly calls: number; readonly from: number; readonly to: number } | null
-  /** The latest calls, all of which failed, and why the last did. Null: the last call did not fail. */
-  readonly failedCalls: { readonly calls: number; readonly reason: string } | null
-  /** Searches that the API keeps refusing while it accepts others. */
-  readonly refused: readonly RefusedSearch[]
   /** From the API's latest answer; null: not known. */
   readonly creditsRemaining: number | null
   readonly withheld: number
@@ -57,7 +52,7 @@ export interface StatusFacts {
 }
 
 export interface StatusMessage {
-  readonly state: 'paused' | 'no_workers' | 'rate_limited' | 'write_failure' | 'running' | 'idle'
+  readonly state: QueueState
   readonly reason: string
   readonly until: number | null
 }

@@ -1,12 +1,11 @@
 import type { PauseCause } from '../domain/pause.js'
-import type { BatchState } from '../domain/states.js'
+import type { BatchState, QueueState } from '../domain/states.js'
 import type { Actor, TimelineKind } from '../store/timeline.js'
 
 /** What `status --json` prints; the names are a contract with scripts. Instants are ISO 8601. */
 export interface StatusReport {
   readonly queue: {
-    /** The first state that applies. */
-    readonly state: 'paused' | 'no_workers' | 'rate_limited' | 'write_failure' | 'running' | 'idle'
+    readonly state: QueueState
     /** Explains the state: cause, since when, what it costs, what to do. */
     readonly reason: string
     /** When the state ends by itself; null: it does not, or the end is not known. */

@@ -47,6 +47,7 @@ export async function status(
   const { rateLimit, autoResumeHours } = parts.settings
   const limit = rateOf(rateLimit === 'auto' ? account.limitPerMinute : rateLimit, queue)
   const explained = statusMessage({
+    ...totals,
     pauses,
     activeHours: hours,
     hoursOverriddenUntil: overriddenUntil,
@@ -58,16 +59,11 @@ export async function status(
     rateLimitedUntil: queue.rateLimitedUntil ?? (await parts.store.pauses.rateLimitedUntil(now)),
     rateLimitDetail: await parts.store.pauses.rateLimitDetail(now),
     outOfToday: account.remainingToday === 0,
-    due: totals.due,
     active: queue.active,
     delayed: queue.delayed,
     nextAttemptAt: queue.delays?.first ?? null,
     redisProblem: parts.redisProblem ?? null,
     limitPerMinute: limit,
-    callsLastMinute: totals.callsLastMinute,
-    rateLimitedCalls: totals.rateLimitedCalls,
-    failedCalls: totals.failedCalls,
-    refused: totals.refused,
     creditsRemaining: account.creditsRemaining,
     mismatches: queue.workers.flatMap(({ facts }) =>
       facts === null ? [] : facts.mismatches.map((each) => ({ ...each, host: facts.host, pid: facts.pid })),
@@ -127,7 +123,7 @@ export async function status(
       missing: ahead.creditsMissing ?? 0,
       last_until: isoOrNull(ahead.creditsEndAt),
     },
-    calls_per_minute: { limit: limit, last: totals.callsLastMinute },
+    calls_per_minute: { limit, last: totals.callsLastMinute },
     finish_at: isoOrNull(ahead.finishAt),
     timeline: timeline.map((entry) => ({ ...entry, at: new Date(entry.at).toISOString() })),
     workers: queue.workers.map(workerStatus),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NEVER_ABORTED, orAborted } from '../domain/abortable.js'
 import type { BatchReport, Store } from '../store/store.js'
+import { reportOf } from './find-batch.js'
 
 /**
  * How a wait ended. `done`: every row has an outcome, dead letters included. `withheld`: only withheld rows remain.
@@ -37,8 +38,8 @@ export async function waitFor(
   const left = (): number => deadline - parts.monotonicMs()
   let atLeast = FIRST_LOOK_MS
   for (;;) {
-    const [report] = await orAborted(parts.store.reports.batches({ batchId, limit: 1 }), signal)
-    if (report === undefined) return 'dropped'
+    const report = await orAborted(reportOf(parts.store, batchId), signal)
+    if (report === null) return 'dropped'
     await atMost(Math.max(left(), atLeast), Promise.resolve(options.onLook?.(report)), signal)
     atLeast = 0
     const end = endOf(report)

@@ -3,7 +3,7 @@ import { DEATH_REASONS } from '../domain/dead-letter.js'
 import { ERROR_CODES } from '../domain/errors.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
 import { PAUSE_CAUSES } from '../domain/pause.js'
-import { BATCH_STATES, ROW_STATUSES, type RowStatus, SEARCH_STATES } from '../domain/states.js'
+import { BATCH_STATES, QUEUE_STATES, ROW_STATUSES, type RowStatus, SEARCH_STATES } from '../domain/states.js'
 import { ACTORS, TIMELINE_KINDS } from '../store/timeline.js'
 
 /**
@@ -155,9 +155,7 @@ const kinds = {
   report: { batch: z.int(), name: text, path: text.nullable().describe('null: standard output') },
   status: {
     queue: z.object({
-      state: z
-        .enum(['paused', 'no_workers', 'rate_limited', 'write_failure', 'running', 'idle'])
-        .describe('the first that applies; write_failure: no worker can write to the store'),
+      state: z.enum(QUEUE_STATES).describe('the first that applies; write_failure: no worker can write to the store'),
       reason: text,
       until: time.nullable(),
       since: time.nullable(),

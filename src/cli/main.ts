@@ -29,9 +29,9 @@ function report(error: unknown, cli: Cli): { readonly code: ExitCode; readonly e
   const { exitCode, code, message } = explain(error, cli.debug)
   cli.say(message)
   if (cli.debug) cli.detail(stackOf(error))
-  const hint = error instanceof ReportedError ? error.hint : null
-  const parts = hint === null ? splitHint(message) : { message: message.slice(0, -hint.length).trimEnd(), hint }
-  return { code: exitCode, error: { code, ...parts } }
+  const hint = error instanceof ReportedError ? error.hint : splitHint(message).hint
+  const what = hint === null ? message : message.slice(0, -hint.length).trimEnd()
+  return { code: exitCode, error: { code, message: what, hint } }
 }
 
 function explain(error: unknown, debug: boolean): { exitCode: ExitCode; code: ErrorCode; message: string } {

@@ -19,10 +19,10 @@ export const PREFIX = 'TRACKYARD_'
 const CUT_VALUE = /^\s*(?:export\s+)?TRACKYARD_\w+\s*=\s*[^"'`\s#][^#]*(?<!\s)#/
 
 export function readEnvironment(
-  options: { readonly env?: Environment; readonly directory?: string } = {},
+  from: { readonly env: Environment; readonly cwd: string } = { env: process.env, cwd: process.cwd() },
 ): Environment {
-  const path = join(options.directory ?? process.cwd(), '.env')
-  return mergeEnvironment(readText(path) ?? '', path, options.env ?? process.env)
+  const path = join(from.cwd, '.env')
+  return mergeEnvironment(readText(path) ?? '', path, from.env)
 }
 
 /**

@@ -39,7 +39,7 @@ function exposedEnvFile(path: string, values: Environment): string[] {
 const CONTAINER_SECRETS = '/run/secrets/'
 
 function exposedSecretFile(given: string | undefined): string[] {
-  const read = path()(given ?? '')
+  const read = path(given ?? '')
   if (!given || !('value' in read)) return []
   const file = read.value
   const stats = statsOf(file)

@@ -122,7 +122,7 @@ export function loadSettings(env: Environment): Settings {
 
   function fromFile<T>(name: SettingName, setting: Setting<T>, given: string): T | null {
     const variant = secretFileName(name)
-    const file = path()(given)
+    const file = path(given)
     const read =
       env[name] !== undefined && env[name] !== ''
         ? { problem: `expected this or ${name}, found both` }

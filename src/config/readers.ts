@@ -45,23 +45,21 @@ export function oneOf<const T extends string>(...words: readonly [T, ...T[]]): R
   }
 }
 
-export function activeHours(): Reader<ActiveHours> {
-  return (text) => {
-    const value = parseActiveHours(text)
-    return value === null
-      ? { expected: 'always, hours such as 22:00-06:00, or spans such as Mon-Fri 20:00-07:00, Sat-Sun' }
-      : { value }
-  }
+export function activeHours(text: string): Reading<ActiveHours> {
+  const value = parseActiveHours(text)
+  return value === null
+    ? { expected: 'always, hours such as 22:00-06:00, or spans such as Mon-Fri 20:00-07:00, Sat-Sun' }
+    : { value }
 }
 
 /** An IANA name. */
-export function timeZone(): Reader<string> {
-  return (text) => (isTimeZone(text) ? { value: text } : { expected: 'a time zone such as Europe/Berlin' })
+export function timeZone(text: string): Reading<string> {
+  return isTimeZone(text) ? { value: text } : { expected: 'a time zone such as Europe/Berlin' }
 }
 
-export function yesOrNo(): Reader<boolean> {
-  return matching(/^(true|yes|1|false|no|0)$/i, 'true or false', (text) => /^(true|yes|1)$/i.test(text))
-}
+export const yesOrNo: Reader<boolean> = matching(/^(true|yes|1|false|no|0)$/i, 'true or false', (text) =>
+  /^(true|yes|1)$/i.test(text),
+)
 
 export function textLike(pattern: RegExp, expected: string): Reader<string> {
   return matching(pattern, expected, (text) => text)
@@ -72,11 +70,10 @@ export function secretLike(pattern: RegExp, expected: string): Reader<Secret> {
 }
 
 /** Absolute. Expands `~/` to the home directory, because no shell expands it in a `.env`. */
-export function path(): Reader<string> {
-  return (text) =>
-    IN_HOME.test(text) && homeDirectory() === null
-      ? { expected: 'a path without ~, since this user has no home directory' }
-      : { value: resolve(text.replace(IN_HOME, () => homeDirectory() ?? '')) }
+export function path(text: string): Reading<string> {
+  return IN_HOME.test(text) && homeDirectory() === null
+    ? { expected: 'a path without ~, since this user has no home directory' }
+    : { value: resolve(text.replace(IN_HOME, () => homeDirectory() ?? '')) }
 }
 
 const IN_HOME = /^~(?=\/|$)/
@@ -95,13 +92,11 @@ export function homeDirectory(): string | null {
  * Origin and path in canonical form (lower case, no default port, no trailing slash), because
  * addresses are compared.
  */
-export function httpUrl(): Reader<string> {
-  return (text) => {
-    const url = parseUrl(text, ['http:', 'https:'])
-    return url !== null && url.username === '' && url.password === '' && !/[?#]/.test(text)
-      ? { value: `${url.origin}${url.pathname}`.replace(/\/+$/, '') }
-      : { expected: 'an http:// or https:// address without user, password, query or fragment' }
-  }
+export function httpUrl(text: string): Reading<string> {
+  const url = parseUrl(text, ['http:', 'https:'])
+  return url !== null && url.username === '' && url.password === '' && !/[?#]/.test(text)
+    ? { value: `${url.origin}${url.pathname}`.replace(/\/+$/, '') }
+    : { expected: 'an http:// or https:// address without user, password, query or fragment' }
 }
 
 /**
@@ -120,46 +115,39 @@ export function urlPath(...own: readonly string[]): Reader<string> {
   }
 }
 
-export function secretHttpUrl(): Reader<Secret> {
-  return (text) =>
-    parseUrl(text, ['http:', 'https:']) === null
-      ? { expected: 'an http:// or https:// address' }
-      : { value: secret(text) }
+export function secretHttpUrl(text: string): Reading<Secret> {
+  return parseUrl(text, ['http:', 'https:']) === null
+    ? { expected: 'an http:// or https:// address' }
+    : { value: secret(text) }
 }
 
-export function redisUrl(): Reader<Secret> {
-  return (text) => {
-    const read = readRedisUrl(text)
-    return 'url' in read ? { value: secret(text) } : { expected: read.problem }
-  }
+export function redisUrl(text: string): Reading<Secret> {
+  const read = readRedisUrl(text)
+  return 'url' in read ? { value: secret(text) } : { expected: read.problem }
 }
 
 /** Addresses as a server gives them, and what this machine reaches them by. */
-export function redisNatMap(): Reader<Readonly<Record<string, RedisHost>>> {
+export function redisNatMap(text: string): Reading<Readonly<Record<string, RedisHost>>> {
   const expected = 'pairs such as 10.0.0.1:6379=db.example:7001, separated by commas'
-  return (text) => {
-    const pairs = text.split(',').map((pair) => pair.trim().split('='))
-    const read = pairs.map(([given = '', reached = '']) => [given.trim(), readRedisHost(reached.trim())] as const)
-    const known = read.flatMap(([given, reached]) =>
-      reached !== null && /^.+:\d+$/.test(given) ? [[given, reached] as const] : [],
-    )
-    return known.length < pairs.length ? { expected } : { value: Object.fromEntries(known) }
-  }
+  const pairs = text.split(',').map((pair) => pair.trim().split('='))
+  const read = pairs.map(([given = '', reached = '']) => [given.trim(), readRedisHost(reached.trim())] as const)
+  const known = read.flatMap(([given, reached]) =>
+    reached !== null && /^.+:\d+$/.test(given) ? [[given, reached] as const] : [],
+  )
+  return known.length < pairs.length ? { expected } : { value: Object.fromEntries(known) }
 }
 
 /** The text of a PEM file. */
-export function certificates(): Reader<string> {
-  return (text) => {
-    const file = path()(text)
-    if (!('value' in file)) return file
-    try {
-      const pem = readSmallFile(file.value)
-      return pem.includes('-----BEGIN CERTIFICATE-----')
-        ? { value: pem }
-        : { expected: 'a PEM file with -----BEGIN CERTIFICATE-----' }
-    } catch (error) {
-      return { expected: `a PEM file of certificates instead of ${foundInstead(error)}` }
-    }
+export function certificates(text: string): Reading<string> {
+  const file = path(text)
+  if (!('value' in file)) return file
+  try {
+    const pem = readSmallFile(file.value)
+    return pem.includes('-----BEGIN CERTIFICATE-----')
+      ? { value: pem }
+      : { expected: 'a PEM file with -----BEGIN CERTIFICATE-----' }
+  } catch (error) {
+    return { expected: `a PEM file of certificates instead of ${foundInstead(error)}` }
   }
 }
 
@@ -167,19 +155,17 @@ export function certificates(): Reader<string> {
 export const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const
 
 /** `postgres://user:password@host:port/database?sslmode=…`, without other parameters. */
-export function postgresUrl(): Reader<Secret> {
-  return (text) => {
-    const url = parseUrl(text, ['postgres:', 'postgresql:'])
-    if (url === null || url.hash !== '' || !/^\/[^/]+$/.test(url.pathname) || url.username === '')
-      return {
-        expected:
-          'postgres://user:password@host:port/database, in which # / ? @ % of a password are percent-encoded (%23 %2F %3F %40 %25)',
-      }
-    for (const [name, value] of url.searchParams)
-      if (name !== 'sslmode' || !SSL_MODES.some((mode) => mode === value))
-        return { expected: `no parameter but sslmode=${SSL_MODES.join('|')}` }
-    return { value: secret(text) }
-  }
+export function postgresUrl(text: string): Reading<Secret> {
+  const url = parseUrl(text, ['postgres:', 'postgresql:'])
+  if (url === null || url.hash !== '' || !/^\/[^/]+$/.test(url.pathname) || url.username === '')
+    return {
+      expected:
+        'postgres://user:password@host:port/database, in which # / ? @ % of a password are percent-encoded (%23 %2F %3F %40 %25)',
+    }
+  for (const [name, value] of url.searchParams)
+    if (name !== 'sslmode' || !SSL_MODES.some((mode) => mode === value))
+      return { expected: `no parameter but sslmode=${SSL_MODES.join('|')}` }
+  return { value: secret(text) }
 }
 
 function parseUrl(text: string, protocols: readonly string[]): URL | null {

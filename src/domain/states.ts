@@ -64,3 +64,7 @@ export function rowStatus(row: {
       return row.search.state satisfies never
   }
 }
+
+/** Of all work, in the order of precedence: the first that applies. `write_failure`: no worker can write to the store. */
+export const QUEUE_STATES = ['paused', 'no_workers', 'rate_limited', 'write_failure', 'running', 'idle'] as const
+export type QueueState = (typeof QUEUE_STATES)[number]

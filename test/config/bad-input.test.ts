@@ -82,7 +82,7 @@ test('any .env is settings or one refusal, and neither shows a secret', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(line, end), { maxLength: 6 }), (lines) => {
       writeFileSync(join(directory, '.env'), lines.flat().join(''))
-      settingsOrRefusal(() => loadSettings(readEnvironment({ env: {}, directory })))
+      settingsOrRefusal(() => loadSettings(readEnvironment({ env: {}, cwd: directory })))
     }),
     { numRuns: 500 },
   )
@@ -94,7 +94,7 @@ test('any bytes in .env or in the key file are settings or one refusal', () => {
       writeFileSync(join(directory, '.env'), isKey ? '' : bytes)
       writeFileSync(join(directory, 'key'), bytes)
       const env = isKey ? { TRACKYARD_API_KEY_FILE: join(directory, 'key') } : {}
-      settingsOrRefusal(() => loadSettings(readEnvironment({ env, directory })))
+      settingsOrRefusal(() => loadSettings(readEnvironment({ env, cwd: directory })))
     }),
     { numRuns: 200 },
   )

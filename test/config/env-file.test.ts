@@ -21,7 +21,7 @@ describe('.env', () => {
     write(
       '\uFEFF# ours\n\nexport TRACKYARD_CONCURRENCY=3\r\nTRACKYARD_BOARD_PASSWORD="a # b\nc"\nTRACKYARD_LOG_LEVEL = warn # why\n',
     )
-    expect(readEnvironment({ env: { HOME: '/h' }, directory })).toEqual({
+    expect(readEnvironment({ env: { HOME: '/h' }, cwd: directory })).toEqual({
       HOME: '/h',
       TRACKYARD_CONCURRENCY: '3',
       TRACKYARD_BOARD_PASSWORD: 'a # b\nc',
@@ -30,18 +30,18 @@ describe('.env', () => {
   })
 
   test('absent is no problem', () => {
-    expect(readEnvironment({ env: { A: '1' }, directory })).toEqual({ A: '1' })
+    expect(readEnvironment({ env: { A: '1' }, cwd: directory })).toEqual({ A: '1' })
   })
 
   test('the real environment wins, also with an empty value', () => {
     write('TRACKYARD_CONCURRENCY=3\nTRACKYARD_RATE_LIMIT=7\n')
     const env = { TRACKYARD_CONCURRENCY: '5', TRACKYARD_RATE_LIMIT: '' }
-    expect(readEnvironment({ env, directory })).toEqual(env)
+    expect(readEnvironment({ env, cwd: directory })).toEqual(env)
   })
 
   test('names of other programs are left alone', () => {
     write('HOME=/elsewhere\nDATABASE_URL=x\nTRACKYARD_RATE_LIMIT=7\n')
-    expect(readEnvironment({ env: { HOME: '/h' }, directory })).toEqual({ HOME: '/h', TRACKYARD_RATE_LIMIT: '7' })
+    expect(readEnvironment({ env: { HOME: '/h' }, cwd: directory })).toEqual({ HOME: '/h', TRACKYARD_RATE_LIMIT: '7' })
   })
 
   test.each([
@@ -65,7 +65,7 @@ describe('.env', () => {
 
   test('lines that end in a lone CR are lines', () => {
     write('TRACKYARD_CONCURRENCY=3\rTRACKYARD_API_KEY=hunter2\r')
-    expect(readEnvironment({ env: {}, directory })).toEqual({
+    expect(readEnvironment({ env: {}, cwd: directory })).toEqual({
       TRACKYARD_CONCURRENCY: '3',
       TRACKYARD_API_KEY: 'hunter2',
     })

@@ -13,7 +13,7 @@ beforeEach(() => {
 afterEach(() => rmSync(cwd, { recursive: true }))
 
 function said(env: Record<string, string> = {}): string[] {
-  return exposures(loadSettings(readEnvironment({ env, directory: cwd })), { env, cwd })
+  return exposures(loadSettings(readEnvironment({ env, cwd })), { env, cwd })
 }
 
 function file(name: string, text: string, mode: number): string {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { cancelBatch, findBatch } from '../../batches/find-batch.js'
+import { cancelBatch, findBatch, reportOf } from '../../batches/find-batch.js'
 import { batchStatus } from '../../batches/status.js'
 import { type ExitCode, RefusedError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
@@ -29,14 +29,13 @@ export function define(command: Command, act: Act): void {
 
 async function cancel(cli: Cli, name: string, yes: boolean): Promise<ExitCode> {
   return withSession(cli, async (session) => {
-    const reportOf = async (batchId: number) => (await session.store.reports.batches({ batchId, limit: 1 }))[0] ?? null
     if (!yes && canAsk(cli)) {
       const found = await findBatch(session, name)
-      const report = await reportOf(found.id)
+      const report = await reportOf(session.store, found.id)
       if (found.state === 'released' && report !== null) await confirm(cli, report)
     }
     const { batch, was } = await cancelBatch(session, name)
-    const report = await reportOf(batch.id)
+    const report = await reportOf(session.store, batch.id)
     cli.result('cancel', {
       batch: batch.id,
       dropped: was === 'dropped',

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import type { ExitCode } from '../../domain/errors.js'
 import { pluralize } from '../../domain/format.js'
-import { silentLogger } from '../../domain/logger.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { addExamples } from '../lib/parse.js'
 
@@ -19,7 +18,7 @@ export function define(command: Command, act: Act): void {
 async function stopAll(cli: Cli): Promise<ExitCode> {
   const { settingsOf } = await import('../../app/entry.js')
   const { stopEverything } = await import('../../app/stop.js')
-  const { workers, redis } = await stopEverything(settingsOf(cli.io), silentLogger)
+  const { workers, redis } = await stopEverything(settingsOf(cli.io))
   cli.result('down', { workers, redis_stopped: redis })
   const stopped = workers === 0 ? 'No worker was running' : `Stopped ${pluralize(workers, 'worker')}`
   cli.print(redis ? `${stopped}; the private Redis is stopped.` : `${stopped}.`)

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { openFeeding, type Session } from '../../app/session.js'
 import { type Estimate, estimate } from '../../batches/estimate.js'
-import { findBatch } from '../../batches/find-batch.js'
+import { findBatch, reportOf } from '../../batches/find-batch.js'
 import { keptCaps, priceOfRelease, type Release, releaseBatch } from '../../batches/release.js'
 import { batchStatus } from '../../batches/status.js'
 import { allowedPerMinute } from '../../control/rate-limit.js'
@@ -53,16 +53,15 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
       async (signal) => {
         const price = await confirmedPrice(cli, session, wanted, { yes: options.yes === true, signal })
         const feeding = await openFeeding(session, signal)
-        const latest = async () => (await session.store.reports.batches({ batchId: batch.id, limit: 1 }))[0]
-        const before = await latest()
+        const before = await reportOf(session.store, batch.id)
         await releaseBatch(session, wanted)
         isReleased = true
-        const report = await latest()
-        if (report !== undefined && before?.batch.state === 'released') {
+        const report = await reportOf(session.store, batch.id)
+        if (report !== null && before?.batch.state === 'released') {
           if (before.withheld === 0) cli.print('Nothing was withheld, so nothing more is released.')
           else if (report.withheld >= before.withheld) cli.print('This cap releases nothing more.')
         }
-        if (report !== undefined) {
+        if (report !== null) {
           cli.print(batchSentence(report))
           cli.result('release', releaseJson(report, price))
         }

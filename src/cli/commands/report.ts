@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
-import { findBatch } from '../../batches/find-batch.js'
+import { findBatch, reportOf } from '../../batches/find-batch.js'
 import { defaultReportPath } from '../../catalog/export/default-path.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -40,8 +40,8 @@ export function define(command: Command, act: Act): void {
  */
 export async function writeReport(cli: Cli, session: Session, batchId: number, out?: string): Promise<string | null> {
   const { renderReport } = await import('../../web/report.js')
-  const [report] = await session.store.reports.batches({ batchId, limit: 1 })
-  if (report === undefined) throw new UsageError(`Batch ${batchId} is not there any more.`)
+  const report = await reportOf(session.store, batchId)
+  if (report === null) throw new UsageError(`Batch ${batchId} is not there any more.`)
   const { batch } = report
   const html = await renderReport(session.store, report, session.now())
   const path = out === '-' ? null : resolve(cli.io.cwd, out ?? (await ownPath(session.store, batch, defaultReportPath)))

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import { formatNumber } from '../../domain/format.js'
-import { silentLogger } from '../../domain/logger.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { addExamples, parseText } from '../lib/parse.js'
 import { openProgressLine } from '../lib/progress.js'
@@ -39,7 +38,7 @@ async function copyTo(cli: Cli, options: CopyOptions): Promise<ExitCode> {
   const to = await addressOf(options)
   const line = openProgressLine(cli)
   const progress = (table: string, rows: number) => line.show(`${table}: ${formatNumber(rows)} rows copied`)
-  const copied = await copyConfiguredStore(settings, to, { log: silentLogger, now: Date.now, progress })
+  const copied = await copyConfiguredStore(settings, to, progress)
   line.clear()
   cli.result('store_copy', { from: copied.from, to: copied.to, rows: copied.rows })
   cli.print(

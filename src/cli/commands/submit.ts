@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import type { BatchOptions } from '../../app/batch-client.js'
 import { keepHeapSmall } from '../../app/keep-heap-small.js'
 import type { Session } from '../../app/session.js'
 import type { BatchPlan, Released, SubmitSource } from '../../app/submit.js'
@@ -9,8 +10,7 @@ import { parseFilters } from '../../catalog/filters.js'
 import { parseMoment, systemTimeZone } from '../../domain/active-hours.js'
 import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatTime, isoOrNull, pluralize } from '../../domain/format.js'
-import type { Filters } from '../../domain/request.js'
-import { PRIORITIES, type Priority } from '../../domain/states.js'
+import { PRIORITIES } from '../../domain/states.js'
 import type { DocumentBody } from '../documents.js'
 import { confirmSpending } from '../lib/ask.js'
 import { type Act, type Cli, isTerminal } from '../lib/cli.js'
@@ -22,21 +22,12 @@ import { withSession } from '../lib/session.js'
 import { planWarnings, renderPlan } from '../render/plan-text.js'
 import { ALLOW_FAILURES, type AllowedFailures, waitForBatch } from './wait.js'
 
-interface Options {
-  readonly query?: string
-  readonly id?: string
-  readonly limit?: number
-  readonly filters?: Filters
+/** Those of a batch; what has another name or type here is named below. */
+interface Options extends Omit<BatchOptions, 'name' | 'continues' | 'maxAgeDays' | 'notBefore' | 'deadline'> {
   readonly name?: string
   readonly continue?: string
-  readonly priority?: Priority
-  readonly maxCredits?: number
-  readonly first?: number
   /** Days. */
   readonly maxAge?: number
-  readonly delimiter?: string
-  readonly encoding?: string
-  readonly headerRow?: number
   readonly notBefore?: string
   readonly deadline?: string
   readonly dryRun?: boolean

@@ -23,7 +23,7 @@ export async function withSession(cli: Cli, use: (session: Session) => Promise<E
   const { openSession, storePath } = await import('../../app/parts.js')
   const settings = settingsOf(cli.io)
   cli.debug = settings.logLevel === 'debug'
-  const debugLog = cli.debug ? await logOf(settings, surroundingsOf(cli).stderr) : null
+  const debugLog = cli.debug ? await logOf(settings, cli.io.stderr) : null
   const log = debugLog ?? silentLogger
   const isNew = settings.databaseUrl === null && !existsSync(storePath(settings))
   return withCleanup(async (cleanup) => {
@@ -41,9 +41,5 @@ export async function runInForeground(
 ): Promise<ExitCode> {
   const { runProcess, settingsOf } = await import('../../app/entry.js')
   cli.detail(`data directory: ${settingsOf(cli.io).dataDir}`)
-  return runProcess(surroundingsOf(cli), start)
-}
-
-function surroundingsOf({ io }: Cli) {
-  return { env: io.env, cwd: io.cwd, stderr: io.stderr as NodeJS.WriteStream }
+  return runProcess(cli.io, start)
 }

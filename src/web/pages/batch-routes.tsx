@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import { Hono } from 'hono'
-import { cancelBatch } from '../../batches/find-batch.js'
+import { cancelBatch, reportOf } from '../../batches/find-batch.js'
 import { priceOfRelease, releaseBatch } from '../../batches/release.js'
 import { exportBatch } from '../../catalog/export/export-batch.js'
 import { UsageError } from '../../domain/errors.js'
@@ -30,10 +30,9 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
   const web = new Hono()
   const { store, now, log } = options
 
-  async function reportOf(id: string): Promise<BatchReport> {
-    const batch = await batchOf(id)
-    const [report] = await store.reports.batches({ batchId: batch.id, limit: 1 })
-    if (report === undefined) throw noSuchBatch(id)
+  async function reportedBatch(id: string): Promise<BatchReport> {
+    const report = await reportOf(store, (await batchOf(id)).id)
+    if (report === null) throw noSuchBatch(id)
     return report
   }
 
@@ -82,7 +81,7 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
   })
 
   web.get('/batches/:id{[0-9]+}/report', async (c) => {
-    const report = await reportOf(c.req.param('id'))
+    const report = await reportedBatch(c.req.param('id'))
     return c.html(await renderReport(store, report, now()), 200, { 'cache-control': 'no-store' })
   })
 
@@ -120,7 +119,7 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
   })
 
   web.post('/batches/:id{[0-9]+}/cancel', async (c) => {
-    const report = await reportOf(c.req.param('id'))
+    const report = await reportedBatch(c.req.param('id'))
     const { batch } = report
     const at = `${options.path}/batches/${batch.id}`
     const fields = await c.req.parseBody()
