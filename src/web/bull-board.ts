@@ -28,10 +28,8 @@ const UI = {
   theme: { light: SYSTEM_FONTS, dark: SYSTEM_FONTS },
 }
 
-type Needs = Pick<BoardOptions, 'path' | 'queues' | 'actions' | 'readOnly' | 'report' | 'store' | 'confirmAbove'>
-
 /** Mount it at `path`. A browser finds it at `options.path` plus `path`. */
-export function bullBoard(path: string, options: Needs, redisReads: RedisReads): Hono {
+export function bullBoard(path: string, options: BoardOptions, redisReads: RedisReads): Hono {
   const { queues, actions, readOnly, path: prefix } = options
   const message = openLiveMessage(options.report, redisReads)
   const serverAdapter = new HonoAdapter(serveFilesBelow(prefix)).setBasePath(prefix + path)
@@ -78,7 +76,7 @@ export function bullBoard(path: string, options: Needs, redisReads: RedisReads):
 }
 
 /** Bull Board does not ask before it retries all. Our page does, with the price. */
-async function tooManyToRetry({ store, confirmAbove, path }: Needs): Promise<string | null> {
+async function tooManyToRetry({ store, confirmAbove, path }: BoardOptions): Promise<string | null> {
   const price = await retryPrice(store, {})
   if (!needsConfirmation(price, confirmAbove)) return null
   const { searches, maybePaid } = price

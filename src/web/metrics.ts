@@ -26,10 +26,8 @@ export async function renderMetrics(
   const registry = new Registry()
   const { queue, credits, calls_per_minute } = report
 
-  function counter(name: string, help: string): Counter
-  function counter<L extends string>(name: string, help: string, label: L): Counter<L>
-  function counter(name: string, help: string, label?: string): Counter {
-    return new Counter({ name, help, labelNames: label === undefined ? [] : [label], registers: [registry] })
+  function counter<L extends string>(name: string, help: string, ...labelNames: L[]): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: [registry] })
   }
   function gauge<L extends string>(name: string, help: string, ...labelNames: L[]): Gauge<L> {
     return new Gauge({ name, help, labelNames, registers: [registry] })
