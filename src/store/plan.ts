@@ -116,17 +116,7 @@ export async function compareRows(tx: Transaction, earlierId: number, batchId: n
   const hasIds = async (id: number) =>
     (await tx.get('select 1 from item where batch_id = @id and key is not null limit 1', { id })) !== undefined
   const byId = (await hasIds(earlierId)) && (await hasIds(batchId))
-  const counts = { ...(await getOne<Omit<RowChanges, 'byId'>>(tx, byId ? BY_ID : BY_SEARCH, ids)), byId }
-  if (byId) return counts
-  // Rows without a search are all the same.
-  const earlier = (await visibleBatch(tx, earlierId))?.invalid ?? 0
-  const later = (await visibleBatch(tx, batchId))?.invalid ?? 0
-  return {
-    ...counts,
-    new: counts.new + Math.max(0, later - earlier),
-    gone: counts.gone + Math.max(0, earlier - later),
-    unchanged: counts.unchanged + Math.min(earlier, later),
-  }
+  return { ...(await getOne<Omit<RowChanges, 'byId'>>(tx, byId ? BY_ID : BY_SEARCH, ids)), byId }
 }
 
 /**
@@ -154,7 +144,7 @@ function isRepeated(row: string): string {
     and before.position < ${row}.position)`
 }
 
-/** Of rows that have a search. None has changed: it is new or gone. */
+/** Rows without a search are all the same. None has changed: it is new or gone. */
 const BY_SEARCH = `select cast(0 as bigint) as changed,
     cast(coalesce(sum(case when later > earlier then later - earlier else 0 end), 0) as bigint) as new,
     cast(coalesce(sum(case when earlier > later then earlier - later else 0 end), 0) as bigint) as gone,
@@ -166,4 +156,7 @@ const BY_SEARCH = `select cast(0 as bigint) as changed,
     from want join search on search.id = want.search_id
     where want.batch_id in (@batchId, @earlierId)
     group by search.fingerprint
+    union all
+    select coalesce((select invalid from batch where id = @batchId), 0),
+      coalesce((select invalid from batch where id = @earlierId), 0)
   ) as searches`
