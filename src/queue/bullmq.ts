@@ -17,6 +17,8 @@ let loaded: typeof import('bullmq') | null = null
 export interface LazyQueue {
   readonly bull: () => Queue
   readonly key: (name: string) => string
+  /** The shared connection, for what BullMQ has no command for. */
+  readonly redis: RedisClient
   close(): Promise<void>
 }
 
@@ -35,6 +37,7 @@ export function lazyQueue(name: string, prefix: string, redis: RedisClient): Laz
       return queue
     },
     key: (of) => `${prefix}:${name}:${of}`,
+    redis,
     close: async () => queue?.close(),
   }
 }

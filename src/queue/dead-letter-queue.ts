@@ -3,7 +3,6 @@ import type { DeadLetter } from '../domain/dead-letter.js'
 import type { Logger } from '../domain/logger.js'
 import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { LazyQueue } from './bullmq.js'
-import type { RedisClient } from './redis-client.js'
 import type { RunningWorker, Work } from './running-worker.js'
 import { dropUnreadableJobs, type JobScope } from './unreadable-jobs.js'
 
@@ -38,7 +37,7 @@ const JOB_OPTIONS: JobsOptions = { attempts: 1, stackTraceLimit: 1, removeOnComp
 
 const ACTIVE = ['waiting', 'active', 'delayed', 'prioritized'] as const
 
-export function deadLetterJobs(queue: LazyQueue, redis: RedisClient): Omit<DeadLetterJobs, 'work'> {
+export function deadLetterJobs(queue: LazyQueue): Omit<DeadLetterJobs, 'work'> {
   return {
     add: async (letters) => {
       const jobs = letters.map(({ ref, letter }) => ({
@@ -61,7 +60,7 @@ export function deadLetterJobs(queue: LazyQueue, redis: RedisClient): Omit<DeadL
         )
       }
     },
-    dropUnreadable: async (where) => (await dropUnreadableJobs(queue, redis, where)).length,
+    dropUnreadable: async (where) => (await dropUnreadableJobs(queue, where)).length,
   }
 }
 

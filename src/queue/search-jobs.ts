@@ -2,7 +2,6 @@ import type { JobsOptions } from 'bullmq'
 import { jobIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
 import type { LazyQueue } from './bullmq.js'
-import type { RedisClient } from './redis-client.js'
 import type { RunningWorker } from './running-worker.js'
 import type { WorkOptions } from './search-worker.js'
 import { dropJob, dropUnreadableJobs, type JobScope, readJob } from './unreadable-jobs.js'
@@ -86,7 +85,7 @@ const JOB_OPTIONS: JobsOptions = {
   stackTraceLimit: 0,
 }
 
-export function searchJobs(queue: LazyQueue, redis: RedisClient): Omit<SearchJobs, 'work'> {
+export function searchJobs(queue: LazyQueue): Omit<SearchJobs, 'work'> {
   return {
     add: async (jobs) => {
       for (const chunk of chunks(jobs)) {
@@ -97,12 +96,12 @@ export function searchJobs(queue: LazyQueue, redis: RedisClient): Omit<SearchJob
             opts: { ...JOB_OPTIONS, priority: PRIORITY[priority], jobId: jobIdOf(ref) },
           })),
         )
-        await raise(queue, redis, chunk)
+        await raise(queue, chunk)
       }
     },
     counts: async () => {
       const key = queue.key
-      const replies = await redis
+      const replies = await queue.redis
         .multi()
         .llen(key('wait'))
         .zcard(key('prioritized'))
@@ -121,7 +120,7 @@ export function searchJobs(queue: LazyQueue, redis: RedisClient): Omit<SearchJob
     present: async (refs) => {
       const found = new Set<string>()
       for (const chunk of chunks(refs)) {
-        for (const id of await presentIds(queue, redis, chunk.map(jobIdOf))) found.add(id)
+        for (const id of await presentIds(queue, chunk.map(jobIdOf))) found.add(id)
       }
       return found
     },
@@ -134,7 +133,7 @@ export function searchJobs(queue: LazyQueue, redis: RedisClient): Omit<SearchJob
       return gone
     },
     delays: async () => {
-      const [first, last] = await Promise.all([dueAt(queue, redis, '0'), dueAt(queue, redis, '-1')])
+      const [first, last] = await Promise.all([dueAt(queue, '0'), dueAt(queue, '-1')])
       return first === null || last === null ? null : { first, last }
     },
     failed: async (limit) => {
@@ -148,20 +147,20 @@ export function searchJobs(queue: LazyQueue, redis: RedisClient): Omit<SearchJob
     },
     removeFailed: async (jobId) => {
       const job = await readJob(queue, jobId)
-      if (job === undefined) await dropJob(queue, redis, jobId)
+      if (job === undefined) await dropJob(queue, jobId)
       // Somebody may have pressed Retry meanwhile: do not remove a job that runs again.
       if (job !== undefined && (await job.isFailed())) await job.remove()
     },
     dropUnreadable: async (where) => {
-      const ids = await dropUnreadableJobs(queue, redis, where)
+      const ids = await dropUnreadableJobs(queue, where)
       return { refs: ids.map(parseJobId).filter((ref) => ref !== null), dropped: ids.length }
     },
   }
 }
 
 /** When the first or last delayed job is due. BullMQ's score is the due time in ms, times 4096, plus a counter. */
-async function dueAt(queue: LazyQueue, redis: RedisClient, place: '0' | '-1'): Promise<number | null> {
-  const [, score] = await redis.zrange(queue.key('delayed'), place, place, 'WITHSCORES')
+async function dueAt(queue: LazyQueue, place: '0' | '-1'): Promise<number | null> {
+  const [, score] = await queue.redis.zrange(queue.key('delayed'), place, place, 'WITHSCORES')
   return score === undefined ? null : Math.floor(Number(score) / 0x1000)
 }
 
@@ -188,20 +187,19 @@ end
  */
 async function raise(
   queue: LazyQueue,
-  redis: RedisClient,
   jobs: readonly { readonly ref: SearchRef; readonly priority: Priority }[],
 ): Promise<void> {
   const pairs = jobs.flatMap(({ ref, priority }) => [jobIdOf(ref), PRIORITY[priority]])
-  await redis.eval(RAISE, 2, queue.key('prioritized'), queue.key('pc'), queue.key(''), ...pairs)
+  await queue.redis.eval(RAISE, 2, queue.key('prioritized'), queue.key('pc'), queue.key(''), ...pairs)
 }
 
 /**
  * Checks membership in lists and sets, not the job's own key: a completed job keeps its key for a while, and an
  * evicting Redis may lose a set and keep the keys. One transaction per chunk, so that a moving job is seen once.
  */
-async function presentIds(queue: LazyQueue, redis: RedisClient, ids: readonly string[]): Promise<readonly string[]> {
+async function presentIds(queue: LazyQueue, ids: readonly string[]): Promise<readonly string[]> {
   const sets = ['prioritized', 'delayed', 'failed'].map((state) => queue.key(state))
-  const transaction = redis.multi().lrange(queue.key('wait'), 0, -1).lrange(queue.key('active'), 0, -1)
+  const transaction = queue.redis.multi().lrange(queue.key('wait'), 0, -1).lrange(queue.key('active'), 0, -1)
   for (const id of ids) for (const set of sets) transaction.zscore(set, id)
   const replies = await transaction.exec()
   const [wait, active, ...scores] = repliesOf(replies)

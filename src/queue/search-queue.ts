@@ -64,7 +64,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
   const translated = <Part extends object>(part: Part): Part => withQueueErrors(part, where, refusals.report)
   const searches = lazyQueue(SEARCHES, prefix, redis)
   const deadLetters = lazyQueue(DEAD_LETTERS, prefix, redis)
-  const throttle = openThrottle({ queue: searches, redis, clock, rateKey: `${prefix}:rate` })
+  const throttle = openThrottle({ queue: searches, clock, rateKey: `${prefix}:rate` })
   const registry = await openWorkerRegistry({
     redis,
     prefix,
@@ -83,11 +83,11 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
 
   return {
     searches: translated({
-      ...searchJobs(searches, redis),
+      ...searchJobs(searches),
       work: (how) => start(SEARCHES, searchWork(how, { throttle, clock, log, longestStallDelayMs })),
     }),
     deadLetters: translated({
-      ...deadLetterJobs(deadLetters, redis),
+      ...deadLetterJobs(deadLetters),
       work: (how) => start(DEAD_LETTERS, deadLetterWork(how, log)),
     }),
     throttle: translated(throttle),

@@ -1,7 +1,6 @@
 import type { Job } from 'bullmq'
 import type { Clock } from '../domain/clock.js'
 import type { LazyQueue } from './bullmq.js'
-import type { RedisClient } from './redis-client.js'
 
 /**
  * The throttle in BullMQ's own terms, which every worker obeys by itself: the pause flag, the global concurrency, and
@@ -81,12 +80,12 @@ const SLACK_MS = 2000
 
 export function openThrottle(parts: {
   readonly queue: LazyQueue
-  readonly redis: RedisClient
   readonly clock: Clock
   /** Keeps the rate as it was set, since windows round it. */
   readonly rateKey: string
 }): Throttle {
-  const { queue, redis, clock, rateKey } = parts
+  const { queue, clock, rateKey } = parts
+  const { redis } = queue
   const limiter = queue.key('limiter')
   const settings = queue.key('meta')
   return {

@@ -2,7 +2,6 @@ import type { Job } from 'bullmq'
 import { LONGEST_RETRY_AFTER_MS } from '../domain/backoff.js'
 import { isRecord, parseJson } from '../domain/json.js'
 import type { LazyQueue } from './bullmq.js'
-import type { RedisClient } from './redis-client.js'
 import { isWrongType } from './redis-error.js'
 
 /** `active`: only the jobs that workers are processing. */
@@ -32,23 +31,19 @@ const SORTED_SETS = ['prioritized', 'delayed', 'failed'] as const
  * is still listed. BullMQ would take such a job again and again, and never finish it. The caller requeues the search.
  * @returns the ids of the dropped jobs
  */
-export async function dropUnreadableJobs(
-  queue: LazyQueue,
-  redis: RedisClient,
-  where: JobScope,
-): Promise<readonly string[]> {
+export async function dropUnreadableJobs(queue: LazyQueue, where: JobScope): Promise<readonly string[]> {
   const states = where === 'active' ? ['active'] : [...LISTS, ...SORTED_SETS]
   const dropped: string[] = []
   for (const state of states) {
     const ids: readonly string[] = await queue.bull().getRanges([state as 'active'], 0, -1)
     for (let from = 0; from < ids.length; from += PAGE) {
-      for (const id of await unreadableAmong(queue, redis, ids.slice(from, from + PAGE))) {
-        if (await dropJob(queue, redis, id)) dropped.push(id)
+      for (const id of await unreadableAmong(queue, ids.slice(from, from + PAGE))) {
+        if (await dropJob(queue, id)) dropped.push(id)
       }
     }
   }
   if (where === 'active') return dropped
-  for (const id of await delayedForever(queue, redis)) if (await dropJob(queue, redis, id)) dropped.push(id)
+  for (const id of await delayedForever(queue)) if (await dropJob(queue, id)) dropped.push(id)
   return dropped
 }
 
@@ -56,15 +51,15 @@ export async function dropUnreadableJobs(
  * Jobs delayed for longer than any of ours: at most `LONGEST_RETRY_AFTER_MS`, doubled to allow for clocks that differ. BullMQ's
  * score is the due time in ms, times 4096.
  */
-async function delayedForever(queue: LazyQueue, redis: RedisClient): Promise<readonly string[]> {
+async function delayedForever(queue: LazyQueue): Promise<readonly string[]> {
   const last = (Date.now() + 2 * LONGEST_RETRY_AFTER_MS) * 0x1000
-  return redis.zrangebyscore(queue.key('delayed'), last, '+inf')
+  return queue.redis.zrangebyscore(queue.key('delayed'), last, '+inf')
 }
 
 /** Removes the job from every list and set, with its contents and lock. False when it was in none. */
-export async function dropJob(queue: LazyQueue, redis: RedisClient, id: string): Promise<boolean> {
+export async function dropJob(queue: LazyQueue, id: string): Promise<boolean> {
   const keys = [...LISTS, ...SORTED_SETS, 'stalled'].map((name) => queue.key(name))
-  return Number(await redis.eval(DROP, keys.length, ...keys, LISTS.length, queue.key(''), id)) === 1
+  return Number(await queue.redis.eval(DROP, keys.length, ...keys, LISTS.length, queue.key(''), id)) === 1
 }
 
 /** Undefined: the job is gone or unreadable. */
@@ -77,12 +72,8 @@ export async function readJob(queue: LazyQueue, id: string): Promise<Job | undef
   }
 }
 
-async function unreadableAmong(
-  queue: LazyQueue,
-  redis: RedisClient,
-  ids: readonly string[],
-): Promise<readonly string[]> {
-  const pipeline = redis.pipeline()
+async function unreadableAmong(queue: LazyQueue, ids: readonly string[]): Promise<readonly string[]> {
+  const pipeline = queue.redis.pipeline()
   for (const id of ids) pipeline.hmget(queue.key(id), 'name', 'data', 'opts')
   const replies = (await pipeline.exec()) ?? []
   return ids.filter((_, index) => {
