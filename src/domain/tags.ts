@@ -80,19 +80,20 @@ export function deriveTags(tracks: readonly Track[]): Tags {
 }
 
 function mostFrequent<T>(values: readonly (T | null)[]): T | null {
-  const [winner] = byFrequency(values.filter((value) => value !== null))
-  return winner ?? null
+  return byFrequency([values])[0] ?? null
 }
 
 function topWords(lists: readonly (readonly string[])[]): readonly string[] {
   // One vote per track, however often the track lists the word.
-  return byFrequency(lists.flatMap((list) => [...new Set(list)])).slice(0, LIST_LENGTH)
+  return byFrequency(lists.map((list) => new Set(list))).slice(0, LIST_LENGTH)
 }
 
 /** Each value once, the most frequent first. Sorting is stable, so the one mentioned first wins a tie. */
-function byFrequency<T>(values: readonly T[]): T[] {
+function byFrequency<T>(lists: readonly Iterable<T | null>[]): T[] {
   const votes = new Map<T, number>()
-  for (const value of values) votes.set(value, (votes.get(value) ?? 0) + 1)
+  for (const list of lists) {
+    for (const value of list) if (value !== null) votes.set(value, (votes.get(value) ?? 0) + 1)
+  }
   return [...votes].sort(([, a], [, b]) => b - a).map(([value]) => value)
 }
 
