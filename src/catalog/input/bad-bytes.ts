@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 import { CatalogError } from '../../domain/errors.js'
 import { decodeText, LF } from './encodings.js'
 
@@ -15,7 +15,7 @@ export function characterBytes(byte: number): number {
 export function describeBadBytes(line: Buffer): string | null {
   if (isUtf8(line)) return null
   const at = firstBad(line)
-  return `${hex(badRun(line, at))} at character ${charactersBefore(line, at) + 1}`
+  return `${hex(badRun(line, at))} at character ${countCharacters(line.subarray(0, at)) + 1}`
 }
 
 /** The catalog is not UTF-8 and no encoding was given. The message shows how the bytes read in likely encodings. */
@@ -33,7 +33,7 @@ export function undecodableError(place: {
   const at = firstBad(bytes)
   const start = bytes.lastIndexOf(LF, at) + 1
   const line = place.line + countLineEnds(bytes.subarray(0, start))
-  const column = (start === 0 ? place.before : 0) + charactersBefore(bytes.subarray(start), at - start) + 1
+  const column = (start === 0 ? place.before : 0) + countCharacters(bytes.subarray(start, at)) + 1
   const run = badRun(bytes, at)
   const readings = likelyReadings(bytes, at)
   const [best] = readings
@@ -72,8 +72,16 @@ function hex(bytes: Buffer): string {
   return `${bytes.length === 1 ? 'the byte' : 'the bytes'} ${digits}`
 }
 
-function charactersBefore(line: Buffer, at: number): number {
-  return line.toString('utf8', 0, at).length
+/** As a string counts them: a character of four bytes is two. The bytes must be valid UTF-8. */
+export function countCharacters(bytes: Buffer): number {
+  if (isAscii(bytes)) return bytes.length
+  let count = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0
+    if (byte >= 0xf0) count += 2
+    else if (byte < 0x80 || byte >= 0xc0) count++
+  }
+  return count
 }
 
 export function countLineEnds(bytes: Buffer): number {

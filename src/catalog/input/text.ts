@@ -3,7 +3,7 @@ import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { CatalogError, errorCode } from '../../domain/errors.js'
 import { prepend } from '../row-chunks.js'
-import { characterBytes, countLineEnds, describeBadBytes, undecodableError } from './bad-bytes.js'
+import { characterBytes, countCharacters, countLineEnds, describeBadBytes, undecodableError } from './bad-bytes.js'
 import {
   decodeChunks,
   detectByteOrderMark,
@@ -30,13 +30,15 @@ export interface TextSource {
 }
 
 const PIECE_BYTES = 256 * 1024
+/** V8 maps memory for each string over 128 KB, which takes longer than reading it. A character may take two bytes. */
+const SHORT_PIECE_BYTES = 32 * 1024
 const CR = 13
 const MARK = Buffer.from('\uFEFF')
 const REPLACEMENT = Buffer.from('\uFFFD')
 
 /**
  * Turns the bytes of a source into UTF-8 text: unpacked, decoded, checked, with one kind of line end. The
- * result is valid UTF-8 in pieces of about 256 KB, cut between characters.
+ * result is valid UTF-8 in short pieces, cut between characters.
  *
  * The encoding is that of the byte order mark, else the user's option, else UTF-16 or UTF-32 if the zero bytes
  * prove it, else UTF-8 if all bytes are valid. Others are never guessed: with a wrong guess, garbled words would
@@ -72,7 +74,7 @@ export async function openText(
     : replaceInvalidBytes(withLineFeeds(text), used, badLines)
   const { head, all } = await peek(checked)
   if (head.includes(0)) notes.push('NUL bytes around values removed from queries')
-  return { pieces: all, head, byteOrderMark: mark !== null || used !== 'utf-8', notes, badLines }
+  return { pieces: shortPieces(all), head, byteOrderMark: mark !== null || used !== 'utf-8', notes, badLines }
 }
 
 /** Whether it is UTF-8 with non-ASCII characters. Text in another encoding hardly ever is. */
@@ -137,12 +139,11 @@ async function* requireUtf8(pieces: AsyncIterable<Buffer>, name: string): AsyncG
   let sawUtf8 = false
   for await (const piece of splitBetweenCharacters(pieces)) {
     if (!isUtf8(piece)) throw undecodableError({ name, bytes: piece, line, before, sawUtf8 })
-    const isPlain = isAscii(piece)
-    sawUtf8 ||= !isPlain
+    sawUtf8 ||= !isAscii(piece)
     yield dropMarks(piece, line === 1 && before === 0)
     line += countLineEnds(piece)
     const start = piece.lastIndexOf(LF) + 1
-    before = (start > 0 ? 0 : before) + (isPlain ? piece.length - start : piece.toString('utf8', start).length)
+    before = (start > 0 ? 0 : before) + countCharacters(piece.subarray(start))
   }
 }
 
@@ -197,6 +198,17 @@ async function* splitBetweenCharacters(pieces: AsyncIterable<Buffer>): AsyncGene
     if (end > 0) yield bytes.subarray(0, end)
   }
   if (rest.length > 0) yield rest
+}
+
+/** Cuts valid UTF-8 between characters. */
+async function* shortPieces(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  for await (const piece of pieces) {
+    for (let rest = piece; rest.length > 0; ) {
+      const end = wholeLength(rest.subarray(0, SHORT_PIECE_BYTES))
+      yield rest.subarray(0, end)
+      rest = rest.subarray(end)
+    }
+  }
 }
 
 /** The length without an incomplete character at the end. */
