@@ -52,6 +52,14 @@ describe('quotation marks', () => {
     expect(mixed.said).toEqual(['"Alley" "dark"', 'Pier sad'])
   })
 
+  test('the same where the first such mark comes after 100 KB', async () => {
+    const plain = Array.from({ length: 4000 }, (_, index) => `${index},plain scene ${index},calm\n`).join('')
+    const { catalog, said } = await read(`id,title,mood\n${plain}9001, "Night, late", calm\n9002, "Morning", dark\n`)
+    expect(plain.length).toBeGreaterThan(100_000)
+    expect(said.slice(-2)).toEqual(['Night, late calm', 'Morning dark'])
+    expect(catalog.notes).toEqual(['spaces before quotation marks removed'])
+  })
+
   test('csv-swallow: a row over lines that look like rows is said with its line', async () => {
     const text = 'id,title,mood\n1,"Unclosed pier,calm\n2,Alley,dark\n3,Street 7",happy\n4,Last,sad\n'
     const { doubts, keys } = await read(text)

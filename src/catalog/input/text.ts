@@ -15,8 +15,9 @@ import {
 import { requireText } from './not-catalog.js'
 
 export interface TextSource {
+  /** Begins with `head`. The pieces behind it are short. */
   readonly pieces: AsyncIterable<Buffer>
-  /** The first piece; empty for an empty source. */
+  /** The first 256 KB, in which the readers look for the dialect or the shape; empty for an empty source. */
   readonly head: Buffer
   /** It begins with one, or is not UTF-8: then Excel would not find out that an export is. */
   readonly byteOrderMark: boolean
@@ -30,7 +31,7 @@ export interface TextSource {
 }
 
 const PIECE_BYTES = 256 * 1024
-/** V8 maps memory for each string over 128 KB, which takes longer than reading it. A character may take two bytes. */
+/** V8 maps memory for each string over 128 KB, which takes longer than reading it. In V8 a character takes up to two bytes. */
 const SHORT_PIECE_BYTES = 32 * 1024
 const CR = 13
 const MARK = Buffer.from('\uFEFF')
@@ -72,9 +73,15 @@ export async function openText(
   const checked = isStrict
     ? requireUtf8(withLineFeeds(text), name)
     : replaceInvalidBytes(withLineFeeds(text), used, badLines)
-  const { head, all } = await peek(checked)
+  const { head } = await peek(checked)
   if (head.includes(0)) notes.push('NUL bytes around values removed from queries')
-  return { pieces: shortPieces(all), head, byteOrderMark: mark !== null || used !== 'utf-8', notes, badLines }
+  return {
+    pieces: prepend(head, shortPieces(checked)),
+    head,
+    byteOrderMark: mark !== null || used !== 'utf-8',
+    notes,
+    badLines,
+  }
 }
 
 /** Whether it is UTF-8 with non-ASCII characters. Text in another encoding hardly ever is. */

@@ -9,7 +9,7 @@ interface ExactJson {
 }
 
 /**
- * Keeps the digits of numbers. `JSON.parse` turns 9007199254740993 into …992, 1.10 into 1.1 and 1e400 into
+ * Parses JSON so that numbers keep their digits. `JSON.parse` turns 9007199254740993 into …992, 1.10 into 1.1 and 1e400 into
  * Infinity, so two different ids or titles could become one. Such a number is parsed as a `LosslessNumber` with
  * its text. Any other number is a plain one, which JavaScript writes exactly as it was read.
  *
@@ -32,6 +32,11 @@ export function parseStored(text: string): unknown {
   } catch {
     return text
   }
+}
+
+/** A number of `parseExactly` that JavaScript would change. It is an object. */
+export function isExactNumber(value: unknown): boolean {
+  return isLosslessNumber(value)
 }
 
 /** The JSON text of a value from `parseExactly`, indented. */

@@ -13,6 +13,7 @@ const MORE: Scan = { kind: 'more' }
 const STRING_STOP = /["\\\n]/g
 const WORD_END = /[,:{}[\]" \n\r\t]/g
 
+/** @param pattern global, for one character */
 function indexOf(pattern: RegExp, text: string, from: number): number {
   pattern.lastIndex = from
   return pattern.test(text) ? pattern.lastIndex - 1 : -1

@@ -39,12 +39,16 @@ interface Value {
 /** How many of the last characters of a long value are kept, to find the start of a line in them. */
 const KEPT = 1000
 
-/** V8 copies the whole text of a value when more is added. So a long one gets several pieces at once, up to this length. */
+/**
+ * To add a piece to a long value copies the whole value. So pieces are collected until they are as long as it is, or this
+ * many characters.
+ */
 const MOST_UNREAD = 4 * 1024 * 1024
 
 function createReader(isList: boolean) {
-  /** The text from `at` on is not read yet; inside a value, from its beginning. */
+  /** From `at` on: what is scanned. Inside a value it has all of the value so far. */
   let text = ''
+  /** Pieces that were not added to the text yet. */
   let unread = ''
   let at = 0
   let line = 1
@@ -126,19 +130,21 @@ function createReader(isList: boolean) {
   }
 
   const recover = (current: Value, loose: Scanner, isLast: boolean): RawRow | null => {
-    const problem = notJson(current.beginning === '' ? text.slice(at, at + 100) : current.beginning)
+    const problem = (end: number) =>
+      notJson(current.beginning === '' ? text.slice(at, Math.min(end, at + 100)) : current.beginning)
     const lineMark = isAmbiguous ? null : (mark ?? ownMark(current, text.slice(at, at + 100)))
     // A line that begins like the values before is the next value.
     const nextLine = lineMark === null ? -1 : text.indexOf(lineMark, at)
     const found = current.isLost ? null : loose.scan(text)
-    if (found?.kind === 'end' && (nextLine === -1 || found.at <= nextLine)) return finish(current, found.at, problem)
+    if (found?.kind === 'end' && (nextLine === -1 || found.at <= nextLine))
+      return finish(current, found.at, problem(found.at))
     if (nextLine !== -1) {
-      const row = finish(current, nextLine, problem)
+      const row = finish(current, nextLine, problem(nextLine))
       needsSeparator = false
       return row
     }
     if (!isLast) return drop(current)
-    return finish(current, text.length, `${problem} (up to the end of the file)`)
+    return finish(current, text.length, `${problem(text.length)} (up to the end of the file)`)
   }
 
   /** Drops the text of a value that is too long, except its beginning. */

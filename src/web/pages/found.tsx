@@ -1,4 +1,4 @@
-import { parseStored, stringifyExactly } from '../../catalog/json/exact-json.js'
+import { isExactNumber, parseStored, stringifyExactly } from '../../catalog/json/exact-json.js'
 import { parseTracks } from '../../domain/answer.js'
 import { figureOr, formatDateTime, formatNumber, pluralize, truncate } from '../../domain/format.js'
 import { isRecord } from '../../domain/json.js'
@@ -80,7 +80,8 @@ function cellsOf({ row, batch }: RowReport): [string, string][] {
   const parsed = parseStored(row)
   if (Array.isArray(parsed))
     return parsed.map((cell, index) => [batch.columns[index] ?? `column ${index + 1}`, shown(cell)])
-  if (isRecord(parsed)) return Object.entries(parsed).map(([name, value]) => [name, shown(value)])
+  if (isRecord(parsed) && !isExactNumber(parsed))
+    return Object.entries(parsed).map(([name, value]) => [name, shown(value)])
   return [['Content', truncate(row, LONGEST_CELL)]]
 }
 
