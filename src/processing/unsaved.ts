@@ -13,6 +13,7 @@ import {
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
 import { errorCode } from '../domain/errors.js'
+import { isRecord } from '../domain/json.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { CallEnd, Store } from '../store/store.js'
@@ -101,7 +102,7 @@ export async function recordUnsaved(parts: {
     let unknown = 0
     for (const { callId, ref, end } of lines) {
       // A store restored from an older backup reuses call ids, so the id alone proves nothing.
-      if (await store.calls.isOf(callId, ref)) await store.calls.close(callId, end, now())
+      if (isRecord(end?.decision) && (await store.calls.isOf(callId, ref))) await store.calls.close(callId, end, now())
       else unknown += 1
     }
     if (lines.length === 0 || unknown > 0) {
@@ -153,7 +154,8 @@ function readLines(path: string): Line[] {
     .split('\n')
     .flatMap((text) => {
       try {
-        return [JSON.parse(text) as Line]
+        const line: unknown = JSON.parse(text)
+        return isRecord(line) ? [line as unknown as Line] : []
       } catch {
         return []
       }

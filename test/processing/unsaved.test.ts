@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { expect, test } from '@jest/globals'
@@ -54,6 +54,22 @@ test('two workers that start in one data directory record them together', async 
   await Promise.all([1, 2].map(() => recordUnsaved({ store, log: silentLogger, now })))
   expect(await claim(store, 'one')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
   expect(files()).toEqual([expect.stringMatching(/\.jsonl\.saved$/)])
+})
+
+test.each([
+  ['null', () => null],
+  ['no end', (line: object) => ({ ...line, end: undefined })],
+  ['the end in an earlier form', (line: object) => ({ ...line, end: { closing: { do: 'succeed' } } })],
+])('a line that is not ours (%s) is skipped: the others are recorded and the file stays', async (_, changed) => {
+  await released(store, ['one', 'two'])
+  await feedAll(store)
+  const path = writeUnsaved(store, [answered(await granted(store, 'one'), 'one')])
+  const second = { storeId: store.id, ...answered(await granted(store, 'two'), 'two') }
+  appendFileSync(path, `${JSON.stringify(changed(second))}\n`)
+  await recordUnsaved({ store, log: silentLogger, now })
+  expect(await claim(store, 'one')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
+  expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1, sent: 1 })
+  expect(readFileSync(files().map((name) => join(dirname(path), name))[0] ?? '', 'utf8')).toContain('"storeId"')
 })
 
 test('unsaved answers of another call or another store are left alone', async () => {
