@@ -15,7 +15,7 @@ import { autoResumeTask, LONGEST_INTERVAL_MS } from '../maintenance/auto-resume.
 import { moveFailed, SHOWN_DEAD_LETTERS, sweepDeadLetters } from '../maintenance/dead-letter-mover.js'
 import { feed } from '../maintenance/feeder.js'
 import { notificationSender, notificationTask } from '../maintenance/notifications.js'
-import type { MayUse } from '../maintenance/one-redis.js'
+import type { RedisCheck } from '../maintenance/one-redis.js'
 import { dropUnreadable, reconcile, withdrawUnwantedJobs } from '../maintenance/reconciler.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { takeSample } from '../maintenance/sampler.js'
@@ -40,7 +40,7 @@ export interface MaintenanceParts {
   readonly log: Logger
   readonly now: () => number
   readonly workerId: string
-  readonly mayUse: MayUse
+  readonly mayUse: RedisCheck
   readonly writeFailure: () => WriteFailure | null
   readonly facts: () => Omit<WorkerFacts, 'mismatches'>
   readonly logSummary: () => void

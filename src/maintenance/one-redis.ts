@@ -52,10 +52,10 @@ export async function requireSharedRedis(parts: UseParts, id: string | null, whe
  * @param id null: this Redis is empty or damaged
  * @throws ConfigurationError if live workers use another one
  */
-export type MayUse = (id: string | null) => Promise<boolean>
+export type RedisCheck = (id: string | null) => Promise<boolean>
 
 /** For a worker: also says in the store which Redis it uses. */
-export function sharedRedisCheck(parts: UseParts & { readonly where: string; readonly log: Logger }): MayUse {
+export function sharedRedisCheck(parts: UseParts & { readonly where: string; readonly log: Logger }): RedisCheck {
   const { store, now, where, log } = parts
   /** The queue of this Redis, or what it was until Redis lost its data. */
   let mine: string | null = null

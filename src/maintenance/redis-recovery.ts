@@ -5,7 +5,7 @@ import { pluralize } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
-import { type MayUse, otherRedisInUse, requireSharedRedis } from './one-redis.js'
+import { otherRedisInUse, type RedisCheck, requireSharedRedis } from './one-redis.js'
 
 export interface RecoveryParts {
   readonly store: Pick<Store, 'id' | 'name' | 'path' | 'createdAt' | 'feed' | 'pauses' | 'timeline' | 'queueUse'>
@@ -15,7 +15,12 @@ export interface RecoveryParts {
   /** Sets the rate for all workers. Without one, the first worker takes jobs as fast as they come. */
   readonly setRate: () => Promise<unknown>
   /** Default: unless workers use another one. */
-  readonly mayUse?: MayUse
+  readonly mayUse?: RedisCheck
+}
+
+interface OwnRedisParts {
+  readonly store: Pick<Store, 'id' | 'name' | 'path' | 'createdAt' | 'queueUse'>
+  readonly queue: Pick<SearchQueue, 'registry'>
 }
 
 const RESTORE_LEASE_MS = 10_000
@@ -36,17 +41,16 @@ const RESTORE_LEASE_MS = 10_000
 export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'restored' | 'elsewhere'> {
   const { store, queue } = parts
   const { mayUse = async (id) => (await otherRedisInUse(parts, id)) === null } = parts
-  const found = await queue.registry.owner()
-  if (found !== null && isForeign(found, store.id)) throw foreignRedis(store, found, queue.registry.describe())
-  const isWhole = found === store.id && (await queue.registry.damage()).length === 0
+  const isWhole = (await ownerOf(parts)) === store.id && (await queue.registry.damage()).length === 0
   if (!(await mayUse(isWhole ? await queue.registry.queueId() : null))) return 'elsewhere'
   if (isWhole) return 'ours'
   if (!(await queue.registry.lease('restore', RESTORE_LEASE_MS))) return 'elsewhere'
   try {
-    // Checked again under the lease: another process may have repaired it just before.
+    // Checked again under the lease: another process may have restored it just before, perhaps for another store.
+    const owner = await ownerOf(parts)
     const damaged = await queue.registry.damage()
     if (damaged.length > 0) await clearDamaged(parts, damaged)
-    else if ((await queue.registry.owner()) === store.id) return 'ours'
+    else if (owner === store.id) return 'ours'
     await syncThrottle(parts)
     await parts.setRate()
     const searches = await store.feed.requeueAll()
@@ -71,16 +75,17 @@ export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'rest
  * Changes nothing: an empty Redis is left empty.
  * @throws ConfigurationError when Redis holds another store's window, UnreachableError when workers use another one
  */
-export async function requireOwnRedis(
-  parts: Pick<RecoveryParts, 'now'> & {
-    readonly store: Pick<Store, 'id' | 'name' | 'path' | 'createdAt' | 'queueUse'>
-    readonly queue: Pick<SearchQueue, 'registry'>
-  },
-): Promise<void> {
-  const { store, queue } = parts
+export async function requireOwnRedis(parts: OwnRedisParts & Pick<RecoveryParts, 'now'>): Promise<void> {
+  const { registry } = parts.queue
+  const id = (await ownerOf(parts)) === null ? null : await registry.queueId()
+  await requireSharedRedis(parts, id, registry.describe())
+}
+
+/** The id of the store whose searches are in this Redis; null: none. @throws ConfigurationError if it is another store */
+async function ownerOf({ store, queue }: OwnRedisParts): Promise<string | null> {
   const found = await queue.registry.owner()
   if (found !== null && isForeign(found, store.id)) throw foreignRedis(store, found, queue.registry.describe())
-  await requireSharedRedis(parts, found === null ? null : await queue.registry.queueId(), queue.registry.describe())
+  return found
 }
 
 /** A store id is a UUID. Anything else is a damaged value, and no owner. */

@@ -227,6 +227,17 @@ describe('the Redis owner', () => {
     )
   })
 
+  test('an empty Redis that another store takes first keeps the pause of that store', async () => {
+    const other = randomUUID()
+    const mayUse = async () => {
+      await system.queue.registry.claimOwnership(other)
+      await system.queue.throttle.pause()
+      return true
+    }
+    await expect(recoverRedis({ ...parts(), mayUse })).rejects.toThrow(new RegExp(`searches of store ${other}`))
+    expect(await system.queue.throttle.isPaused()).toBe(true)
+  })
+
   test('while one process restores, another does not', async () => {
     const { queue } = await system.another()
     await queue.registry.lease('restore', 60_000)
