@@ -225,13 +225,14 @@ function deadLettersOf(session: Session, requireOpen: (signal?: AbortSignal) => 
   const { store } = session
 
   async function narrowed(
-    { signal, all = false, ...named }: DeadLetterFilter & { readonly all?: boolean },
+    { signal, all, ...named }: DeadLetterFilter & { readonly all?: boolean },
     verb: 'retry' | 'discard',
   ): Promise<DeadFilter> {
     requireOpen(signal)
     const filter = await deadFilterOf(session, named)
     const how = 'Narrow it by batch, status, code or search, or pass { all: true }.'
-    refuseEmptyFilter(filter, all, verb, how)
+    // A script without types may pass anything, such as the text 'false'.
+    refuseEmptyFilter(filter, all === true, verb, how)
     return filter
   }
 

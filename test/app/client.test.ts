@@ -299,6 +299,9 @@ describe('the whole of a batch', () => {
     ])
     expect(letter?.diedAt).toBeInstanceOf(Date)
     await expect(client.deadLetters.retry({})).rejects.toMatchObject({ code: 'confirmation_required' })
+    // As a script without types may pass it.
+    const untyped = JSON.parse('{"all":"false"}')
+    await expect(client.deadLetters.retry(untyped)).rejects.toMatchObject({ code: 'confirmation_required' })
     expect(await client.deadLetters.retry({ status: 404 })).toEqual({ retried: 0, due: 0, withheld: 0, maybePaid: 0 })
     expect(await client.deadLetters.retry({ search: letter?.search })).toMatchObject({
       retried: 1,
