@@ -58,7 +58,7 @@ export interface TimelineStatus {
 }
 
 export interface WorkerStatus {
-  /** Null, like the next three: a worker of an earlier version, which does not tell. */
+  /** Null, like the next three: a worker that waits for its store. */
   readonly host: string | null
   readonly pid: number | null
   readonly since: string | null

@@ -11,7 +11,7 @@ export function Workers({ workers }: { readonly workers: readonly WorkerStatus[]
       <Table head={['Host', 'Process', 'Since', 'In flight', 'Write failure']}>
         {workers.map(({ host, pid, since, in_flight, write_failure }) => (
           <tr>
-            <td>{host ?? 'an earlier version'}</td>
+            <td>{host ?? 'waits for its store'}</td>
             <td>{pid ?? '–'}</td>
             <td>
               {since === null ? (
