@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '../src/cli/program.js'
-import { SECRET_FILE_NAMES, SETTING_NAMES, SETTINGS } from '../src/config/setting-table.js'
+import { SECRET_FILE_NAMES, SETTING_NAMES, SETTINGS, type SettingName } from '../src/config/setting-table.js'
 import { CONTROLS } from '../src/simulator/controls.js'
 
 const root = join(import.meta.dirname, '..')
@@ -177,6 +177,19 @@ describe('the README', () => {
   })
 })
 
+/** The words for defaults that are no fixed text. */
+const WORKED_OUT: Readonly<Partial<Record<SettingName, string>>> = {
+  TRACKYARD_API_KEY: 'none; required to call the real API',
+  TRACKYARD_DATA_DIR: '$XDG_STATE_HOME/trackyard-batch or ~/.local/state/trackyard-batch',
+  TRACKYARD_REDIS_URL: 'a private Redis in the data directory',
+  TRACKYARD_REDIS_CA_FILE: 'the certificates that Node.js trusts',
+  TRACKYARD_DATABASE_URL: 'a SQLite file in the data directory',
+  TRACKYARD_DATABASE_CA_FILE: 'the certificates that Node.js trusts',
+  TRACKYARD_ACTIVE_HOURS: 'always',
+  TRACKYARD_TIME_ZONE: "the system's",
+  TRACKYARD_BOARD_PASSWORD: 'none; required off loopback, with 12 characters or more',
+}
+
 describe('the reference', () => {
   const page = (name: string): string => read(`docs/reference/${name}.md`)
   /** The cells of every table row that begins like this. */
@@ -193,8 +206,7 @@ describe('the reference', () => {
 
   test('its settings are those of the program, each with its default and a meaning', () => {
     const table = rows('settings', /^\| `TRACKYARD_/)
-    // Words stand for a default that is worked out, such as a path.
-    const expected = SETTING_NAMES.map((name, index) => [`\`${name}\``, SETTINGS[name].default ?? table[index]?.[1]])
+    const expected = SETTING_NAMES.map((name) => [`\`${name}\``, SETTINGS[name].default ?? WORKED_OUT[name] ?? 'none'])
     expect(table.map(([name, byDefault]) => [name, byDefault])).toEqual(expected)
     expect(table.filter(([, byDefault, meaning]) => !byDefault || !meaning)).toEqual([])
   })

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { loadSettings, requireApiKey } from '../../src/config/load-settings.js'
-import { SETTING_NAMES, SETTINGS } from '../../src/config/setting-table.js'
+import { SETTING_NAMES } from '../../src/config/setting-table.js'
 import { secretTexts } from '../../src/config/settings.js'
 import { ConfigurationError } from '../../src/domain/errors.js'
 
@@ -419,12 +419,6 @@ test('active hours are read with their zone; without one the system decides', ()
   expect(refusal({ TRACKYARD_ACTIVE_HOURS: '22-6', TRACKYARD_TIME_ZONE: 'Berlin' })).toMatch(
     /TRACKYARD_TIME_ZONE: expected a time zone such as Europe\/Berlin, found "Berlin"[\s\S]*TRACKYARD_ACTIVE_HOURS: expected always, hours such as .*found "22-6"/,
   )
-})
-
-test('a setting that is set to its default is as if it were not set', () => {
-  const defaults = Object.fromEntries(SETTING_NAMES.map((name) => [name, SETTINGS[name].default ?? '']))
-  expect(defaults.TRACKYARD_CONCURRENCY).toBe('10')
-  expect(loadSettings(defaults)).toEqual(loadSettings({}))
 })
 
 test('a path that swallowed the lines behind it is not shown: the key may be among them', () => {

@@ -84,7 +84,7 @@ here('several machines', () => {
     })
   }, 240_000)
 
-  test('one of two machines dies: the other goes on, the cap holds, no search is paid twice', async () => {
+  test('one of two machines dies: the other goes on, the cap holds, only its calls of unknown outcome may be paid twice', async () => {
     await play('capped', async (system) => {
       await system.submit(400, '--max-credits', '200')
       const [first] = await Promise.all([system.startWorker(machine('a')), system.startWorker(machine('b'))])
@@ -94,7 +94,7 @@ here('several machines', () => {
       const { credits } = await system.status()
       expect(credits.spent + credits.unknown_outcomes).toBe(200)
       expect(system.simulator.paid()).toBeLessThanOrEqual(200)
-      expect(system.simulator.paidTwice()).toEqual([])
+      expect(system.simulator.paidTwice().length).toBeLessThanOrEqual(credits.unknown_outcomes)
       const statuses = (await system.exported()).map(({ status }) => status)
       expect(statuses.filter((status) => status === 'tagged')).toHaveLength(credits.spent)
     })
