@@ -165,9 +165,9 @@ export async function openFeeding(session: Session, signal: AbortSignal = NEVER_
       if (isOurs) await feed({ ...session, queue, signal })
       return queue.registry.workers()
     }
-    return { fill: () => orAborted(feedIfOurs(), signal).catch(returnUnreachable) }
+    return { fill: () => orAborted(feedIfOurs(), signal).catch(unreachableOrThrow) }
   } catch (error) {
-    const unreachable = returnUnreachable(error)
+    const unreachable = unreachableOrThrow(error)
     return {
       async fill() {
         signal.throwIfAborted()
@@ -177,7 +177,7 @@ export async function openFeeding(session: Session, signal: AbortSignal = NEVER_
   }
 }
 
-function returnUnreachable(error: unknown): UnreachableError {
+function unreachableOrThrow(error: unknown): UnreachableError {
   if (error instanceof UnreachableError) return error
   throw error
 }

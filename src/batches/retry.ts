@@ -5,7 +5,7 @@ import type { DeadFilter, DeadLetterCursor, DeadLetterEntry, Store } from '../st
 import type { AbandonedParts } from './abandoned.js'
 import { findBatch } from './find-batch.js'
 
-/** Lists, retries or discards dead letters by filter. An empty filter needs `all`. */
+/** Lists, retries or discards dead letters by filter. To retry or discard, an empty filter needs `all`. */
 
 /** As a person or a script names them; all that are given must match. */
 export interface NamedDeadLetters {

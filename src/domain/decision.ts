@@ -26,7 +26,7 @@ export type Decision =
       readonly do: 'succeed'
       readonly body: string
       readonly tracks: number
-      /** Missing in what an earlier version could not save. */
+      /** Missing: an export makes it from the body. */
       readonly tagging?: Tagging | null
       readonly durationMs: number
     }

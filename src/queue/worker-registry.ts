@@ -131,7 +131,8 @@ return live
 `
 
 /**
- * Returns the queue id of this Redis's owner, after setting the new one if it has none; nil: no owner. KEYS: the Redis owner, the queue id. ARGV: a new id.
+ * Returns the queue id of this Redis's owner, after setting the new one if it has none; nil: no owner.
+ * KEYS: the Redis owner, the queue id. ARGV: a new id.
  */
 const QUEUE_ID = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return nil end

@@ -24,9 +24,10 @@ import { compareRows, planOf } from './plan.js'
 import { getOne, leastSql } from './sql.js'
 import { type Actor, addEntry } from './timeline.js'
 
-type SetLater = keyof Caps | 'id' | 'state' | 'charged' | 'completedAt' | 'notBefore' | 'deadline'
+/** What a batch has only after its creation. */
+type NotSetBySubmit = keyof Caps | 'id' | 'state' | 'charged' | 'completedAt' | 'notBefore' | 'deadline'
 
-export interface NewBatch extends Omit<Batch, SetLater> {
+export interface NewBatch extends Omit<Batch, NotSetBySubmit> {
   /**
    * A search whose answer is older than this is made again (a new generation). Null: answers never
    * expire.
@@ -190,7 +191,10 @@ export async function release(tx: Transaction, batchId: number, caps: Caps, orig
   return true
 }
 
-/** @param continuedBy the batch that takes its place. Then one that is done stays as it is, dead letters or not. */
+/**
+ * @param continuedBy the batch that takes its place; null: a person cancels it. Only a person cancels a batch that is done
+ * but has dead letters.
+ */
 async function cancel(
   tx: Transaction,
   batchId: number,

@@ -35,7 +35,7 @@ const DEAD: Condition = { text: "search.state = 'dead'", parameters: {} }
 /** Not discarded. */
 export const LISTED = and(DEAD, 'search.discarded = 0')
 
-/** Of a dead search: a `Death`. */
+/** Selects a `Death` from a dead row of `search`. */
 export const DEATH_COLUMNS = `death_reason as reason, death_status as status, coalesce(death_error, '') as error,
   death_code as code, death_message as message, death_request_id as "requestId",
   coalesce(death_remedy, '') as remedy`

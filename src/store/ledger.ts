@@ -84,7 +84,7 @@ export interface FinishedCall {
 /** No circuit breaker and no status needs a longer streak. */
 const LONGEST_STREAK = 200
 
-/** The latest ones, after the call with that id. In the order in which they were sent, the newest first. */
+/** The latest finished calls with an id above `after`, the newest first. At most `LONGEST_STREAK`. */
 export function latestFinished(tx: Transaction, after = 0): Promise<readonly FinishedCall[]> {
   return tx.all<FinishedCall>(
     `select outcome, search_id, finished_at, detail from call $unindexed() where finished_at is not null and id > @after

@@ -160,5 +160,5 @@ export const MIGRATIONS: Migrations = {
   '0023-activity-of-batches': ['alter table sample add batches text'],
 }
 
-/** That of this program. */
+/** The version of the schema that this program creates and expects. */
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length

@@ -144,7 +144,7 @@ async function showSearch(tx: Transaction, id: number): Promise<SearchReport | n
   }
 }
 
-/** Of `call`: a `CallReport`. */
+/** Selects a `CallReport` from `call`. */
 export const CALL_COLUMNS = `call.id as "callId", call.attempt, call.sent_at as "sentAt",
   call.finished_at as "finishedAt", call.outcome, call.status, call.request_id as "requestId", call.detail,
   call.credits_remaining as "creditsRemaining"`

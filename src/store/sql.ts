@@ -12,7 +12,7 @@ export async function getOne<Row>(tx: Queries, text: string, parameters?: SqlPar
   return row
 }
 
-/** The column `n` of the only row. 0: there is none, or it is null. */
+/** The column `n` of the first row; 0 if there is no row, or `n` is null. */
 export async function getNumber(tx: Queries, text: string, parameters?: SqlParameters): Promise<number> {
   return (await tx.get<{ n: number | null }>(text, parameters))?.n ?? 0
 }
