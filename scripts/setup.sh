@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what npm cannot install: redis-server (for the private Redis and the tests), `timeout` (macOS has
-# none; the tests run under it), and with the options PostgreSQL (for tests) and Debian's chromium (for the
+# none; the tests run under it), and with the options PostgreSQL and PgBouncer (for tests) and Debian's chromium (for the
 # browser test). Prints nothing if everything is installed. Safe to run again.
 #
 #   scripts/setup.sh [--with-chromium] [--with-postgres]        (or SETUP_CHROMIUM=1)
@@ -21,9 +21,10 @@ for argument in "$@"; do
   esac
 done
 
-# Debian keeps PostgreSQL's programs off the PATH.
+# Debian keeps PostgreSQL's programs off the PATH, and PgBouncer off that of everybody but root.
 has() {
-  command -v "$1" >/dev/null 2>&1 || { [ "$1" = postgres ] && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
+  command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] ||
+    { [ "$1" = postgres ] && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
 }
 
 # The package manager of this machine. brew first: on Linux somebody has chosen it, and it refuses to run as root.
@@ -141,5 +142,8 @@ missing=0
 ensure redis-server 'the queue and its tests' || missing=1
 ensure timeout 'the tests run under it' || missing=1
 if [ "$with_chromium" = 1 ]; then ensure chromium 'the browser test of the board' || missing=1; fi
-if [ "$with_postgres" = 1 ]; then ensure postgres 'the tests of the store on PostgreSQL' || missing=1; fi
+if [ "$with_postgres" = 1 ]; then
+  ensure postgres 'the tests of the store on PostgreSQL' || missing=1
+  ensure pgbouncer 'the test of a store behind it' || echo 'setup: without PgBouncer that test is left out.' >&2
+fi
 exit "$missing"
