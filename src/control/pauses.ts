@@ -143,8 +143,7 @@ export async function resume(parts: ResumeParts, causes: readonly PauseCause[]):
   for (const cause of causes) {
     if (await pauses.lift(cause, isProbed(cause), parts.now())) lifted.push(cause)
   }
-  const isKeyBack = lifted.includes('unauthorized')
-  const retried = isKeyBack ? (await deadLetters.retryAll({ reason: 'unauthorized' })).retried : 0
+  const retried = lifted.includes('unauthorized') ? await deadLetters.retryUnauthorized() : 0
   if (await pauses.probing()) await parts.queue.throttle.startSerial()
   const stillActive = (await pauses.list()).map((row) => row.cause)
   if (stillActive.length === 0) await reopen(parts)

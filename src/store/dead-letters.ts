@@ -55,7 +55,9 @@ export interface DeadLetterStore {
    */
   retry(ref: SearchRef): Promise<boolean>
   retryAll(filter: DeadFilter): Promise<Retried>
-  /** The same, for what a person confirmed. Null: more than `confirmed` match now, so nothing is changed. */
+  /** Those that were refused because of the API key. Returns how many. Counts nothing else: workers call it at a resume. */
+  retryUnauthorized(): Promise<number>
+  /** The same as `retryAll`, for what a person confirmed. Null: more than `confirmed` match now, so nothing is changed. */
   retryUpTo(confirmed: number, filter: DeadFilter): Promise<Retried | null>
   /**
    * Removes them from the list; their rows keep the status `dead`. Does not count those already
@@ -93,6 +95,10 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
     retry: (ref) =>
       connection.write(async (tx) => (await retryDead(tx, await idsMatching(tx, await listedAmong(tx, [ref])))) === 1),
     retryAll: (filter) => connection.write(async (tx) => retryMatching(tx, await matching(tx, filter))),
+    retryUnauthorized: () =>
+      connection.write(async (tx) =>
+        retryDead(tx, await idsMatching(tx, await matching(tx, { reason: 'unauthorized' }))),
+      ),
     retryUpTo: (confirmed, filter) =>
       connection.write(async (tx) => {
         const all = await matching(tx, filter)

@@ -111,7 +111,9 @@ export async function firstRows(
      where place <= @most order by search_id, place`,
     { searchIds, most, batchId: batchId ?? 0 },
   )
-  return (id) => rows.flatMap(({ searchId, ...row }) => (searchId === id ? row : []))
+  const bySearch = new Map<number, RowName[]>(searchIds.map((id) => [id, []]))
+  for (const { searchId, ...row } of rows) bySearch.get(searchId)?.push(row)
+  return (id) => bySearch.get(id) ?? []
 }
 
 /** At most this many problems are read; a catalog may be wrong from end to end. */
