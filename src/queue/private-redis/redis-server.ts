@@ -1,7 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { errorCode, UnreachableError } from '../../domain/errors.js'
@@ -193,13 +195,12 @@ async function sizeOf(file: string): Promise<number> {
 }
 
 async function textFrom(file: string, position: number): Promise<string> {
-  const log = await readFile(file).catch(() => Buffer.alloc(0))
-  return log.toString('utf8', position, position + LONGEST_ERRORS)
+  return text(createReadStream(file, { start: position, end: position + LONGEST_ERRORS - 1 })).catch(() => '')
 }
 
 async function lastLineOf(logFile: string): Promise<string> {
-  const text = await readFile(logFile, 'utf8').catch(() => '')
-  return text.trim().split('\n').at(-1)?.trim() ?? ''
+  const log = await readFile(logFile, 'utf8').catch(() => '')
+  return log.trim().split('\n').at(-1)?.trim() ?? ''
 }
 
 /** Null: redis-server is not installed. */
