@@ -2,9 +2,8 @@ import { isLosslessNumber } from 'lossless-json'
 import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
 import { truncate } from '../domain/format.js'
-import { isRecord } from '../domain/json.js'
 import { type Filters, MAX_LIMIT } from '../domain/request.js'
-import { parseExactly, plainNumber } from './json/exact-json.js'
+import { isExactRecord, parseExactly, plainNumber } from './json/exact-json.js'
 
 /**
  * Checks limit, offset and filters before they cost a credit. Filters with a documented type must have it
@@ -58,7 +57,7 @@ export function parseFilters(text: string): Filters {
 
 /** Any JSON object may be filters. */
 export function isFilters(value: unknown): value is Filters {
-  return isRecord(value) && !isLosslessNumber(value)
+  return isExactRecord(value)
 }
 
 /**

@@ -34,9 +34,9 @@ export function parseStored(text: string): unknown {
   }
 }
 
-/** A number of `parseExactly` that JavaScript would change. It is an object. */
-export function isExactNumber(value: unknown): boolean {
-  return isLosslessNumber(value)
+/** A JSON object of `parseExactly`, in which a number may be an object too. */
+export function isExactRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return isRecord(value) && !isLosslessNumber(value)
 }
 
 /** The JSON text of a value from `parseExactly`, indented. */
@@ -144,7 +144,7 @@ function isThereTwice(text: string, quotedKey: string): boolean {
 
 /** The keys of a value that is an object itself, such as a row's filters. */
 function innerKeys(value: unknown): string[] {
-  return isRecord(value) && !isLosslessNumber(value) ? Object.keys(value) : []
+  return isExactRecord(value) ? Object.keys(value) : []
 }
 
 function exactRow(row: RawRow & { readonly kind: 'object' }, used: readonly string[]): RawRow {

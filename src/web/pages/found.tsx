@@ -1,7 +1,6 @@
-import { isExactNumber, parseStored, stringifyExactly } from '../../catalog/json/exact-json.js'
+import { isExactRecord, parseStored, stringifyExactly } from '../../catalog/json/exact-json.js'
 import { parseTracks } from '../../domain/answer.js'
 import { figureOr, formatDateTime, formatNumber, pluralize, truncate } from '../../domain/format.js'
-import { isRecord } from '../../domain/json.js'
 import { deriveTags } from '../../domain/tags.js'
 import type { FoundSearch } from '../../store/findings.js'
 import type { Batch, RowReport, SearchReport } from '../../store/store.js'
@@ -80,8 +79,7 @@ function cellsOf({ row, batch }: RowReport): [string, string][] {
   const parsed = parseStored(row)
   if (Array.isArray(parsed))
     return parsed.map((cell, index) => [batch.columns[index] ?? `column ${index + 1}`, shown(cell)])
-  if (isRecord(parsed) && !isExactNumber(parsed))
-    return Object.entries(parsed).map(([name, value]) => [name, shown(value)])
+  if (isExactRecord(parsed)) return Object.entries(parsed).map(([name, value]) => [name, shown(value)])
   return [['Content', truncate(row, LONGEST_CELL)]]
 }
 
