@@ -2,22 +2,15 @@ import { randomUUID } from 'node:crypto'
 import dns, { type LookupAddress } from 'node:dns'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { describeAddress } from '../../src/queue/redis-address.js'
 import { isOutage } from '../../src/queue/redis-error.js'
 import { openSearchQueue } from '../../src/queue/search-queue.js'
 import { recordingLogger } from '../support/recording-logger.js'
-import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, opener } from './setup.js'
+import { DONE, eventually, jobs, openerOnRedis } from './setup.js'
 
-let redis: TestRedis
-const open = opener(() => redis)
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterEach(() => open.closeAll())
-afterAll(() => redis.stop())
+const { open, redis } = openerOnRedis()
 
 async function problemOf(url: string, patienceMs = 30_000): Promise<Error> {
   const opening = openSearchQueue({
@@ -113,13 +106,13 @@ describe('an unusable Redis is reported in one sentence', () => {
   })
 
   test('a missing or wrong password, which the message never contains', async () => {
-    await redis.command('CONFIG', 'SET', 'requirepass', 'open sesame')
-    const socket = redis.socketPath
+    await redis().command('CONFIG', 'SET', 'requirepass', 'open sesame')
+    const socket = redis().socketPath
     try {
-      const missing = await problemOf(redis.url)
+      const missing = await problemOf(redis().url)
       expect(missing).toBeInstanceOf(UnreachableError)
       expect(missing.message).toMatch(/requires a password/)
-      const wrong = await problemOf(`redis://:hunter2@127.0.0.1:${redis.port}`)
+      const wrong = await problemOf(`redis://:hunter2@127.0.0.1:${redis().port}`)
       expect(wrong.message).toMatch(/refused the user or the password/)
       expect(`${wrong.message}${JSON.stringify(wrong)}`).not.toContain('hunter2')
       const right = await open.queue({ connection: { url: `unix://:open%20sesame@${socket}` } })
@@ -134,20 +127,20 @@ describe('an unusable Redis is reported in one sentence', () => {
   })
 
   test('a replica', async () => {
-    await redis.command('REPLICAOF', '127.0.0.1', '1')
+    await redis().command('REPLICAOF', '127.0.0.1', '1')
     try {
-      expect((await problemOf(redis.url)).message).toMatch(/is read-only \(a replica\)/)
+      expect((await problemOf(redis().url)).message).toMatch(/is read-only \(a replica\)/)
     } finally {
-      await redis.command('REPLICAOF', 'NO', 'ONE')
+      await redis().command('REPLICAOF', 'NO', 'ONE')
     }
   })
 
   test('a full one', async () => {
-    await redis.command('CONFIG', 'SET', 'maxmemory', '1')
+    await redis().command('CONFIG', 'SET', 'maxmemory', '1')
     try {
-      expect((await problemOf(redis.url)).message).toMatch(/is full \(maxmemory reached\)/)
+      expect((await problemOf(redis().url)).message).toMatch(/is full \(maxmemory reached\)/)
     } finally {
-      await redis.command('CONFIG', 'SET', 'maxmemory', '0')
+      await redis().command('CONFIG', 'SET', 'maxmemory', '0')
     }
   })
 
@@ -158,13 +151,13 @@ describe('an unusable Redis is reported in one sentence', () => {
 
 test('a later change to a replica is reported by the next command', async () => {
   const queue = await open.queue()
-  await redis.command('REPLICAOF', '127.0.0.1', '1')
+  await redis().command('REPLICAOF', '127.0.0.1', '1')
   try {
     await expect(queue.throttle.pause()).rejects.toThrow(UnreachableError)
     await expect(queue.searches.add(jobs([1]))).rejects.toThrow(/read-only/)
     await expect(queue.registry.claimOwnership('x')).rejects.toThrow(UnreachableError)
   } finally {
-    await redis.command('REPLICAOF', 'NO', 'ONE')
+    await redis().command('REPLICAOF', 'NO', 'ONE')
   }
 })
 
@@ -176,10 +169,10 @@ test('an outage is two log lines; commands wait, and workers continue', async ()
     done += 1
     return DONE
   })
-  await redis.kill()
+  await redis().kill()
   await eventually('the absence is noticed', () => log.logged('redis.disconnected').length > 0)
   const waiting = queue.searches.add(jobs([1]))
-  await redis.restart()
+  await redis().restart()
   await waiting
   await eventually('the worker goes on', () => done === 1)
   expect(log.lines.map(({ level, facts }) => `${level}: ${facts.event}`)).toEqual([
@@ -191,7 +184,7 @@ test('an outage is two log lines; commands wait, and workers continue', async ()
 test('connections that died without a word are given up, and the workers go on', async () => {
   const pipes: { from: Socket; to: Socket }[] = []
   const url = await stranger((from) => {
-    const to = connect(redis.port, '127.0.0.1').on('error', () => {})
+    const to = connect(redis().port, '127.0.0.1').on('error', () => {})
     open.onClose(async () => to.destroy())
     from.pipe(to).pipe(from)
     pipes.push({ from, to })
@@ -217,10 +210,10 @@ test('connections that died without a word are given up, and the workers go on',
 
 test('URL, socket URL and socket path name the same Redis; databases differ', async () => {
   const prefix = `{${randomUUID()}}`
-  const byUrl = await open.queue({ prefix, connection: { url: `${redis.url}/0` } })
-  const bySocketUrl = await open.queue({ prefix, connection: { url: `unix://${redis.socketPath}` } })
-  const byPath = await open.queue({ prefix, connection: { socketPath: redis.socketPath } })
-  const elsewhere = await open.queue({ prefix, connection: { url: `${redis.url}/3` } })
+  const byUrl = await open.queue({ prefix, connection: { url: `${redis().url}/0` } })
+  const bySocketUrl = await open.queue({ prefix, connection: { url: `unix://${redis().socketPath}` } })
+  const byPath = await open.queue({ prefix, connection: { socketPath: redis().socketPath } })
+  const elsewhere = await open.queue({ prefix, connection: { url: `${redis().url}/3` } })
   await byUrl.registry.claimOwnership('store 1')
   expect(await bySocketUrl.registry.owner()).toBe('store 1')
   expect(await byPath.registry.owner()).toBe('store 1')
@@ -239,14 +232,14 @@ test('an address is described with its user and without its password', () => {
 })
 
 test('a missing database is named, and not replaced by another', async () => {
-  const problem = await problemOf(`${redis.url}/99`)
+  const problem = await problemOf(`${redis().url}/99`)
   expect(problem).toBeInstanceOf(ConfigurationError)
   expect(problem.message).toMatch(/has no database 99\. Set TRACKYARD_REDIS_URL/)
-  expect(await problemOf(`unix://${redis.socketPath}?db=16`)).toBeInstanceOf(ConfigurationError)
+  expect(await problemOf(`unix://${redis().socketPath}?db=16`)).toBeInstanceOf(ConfigurationError)
 })
 
 test('the absolute path of a socket is an address', async () => {
-  const queue = await open.queue({ connection: { url: redis.socketPath } })
+  const queue = await open.queue({ connection: { url: redis().socketPath } })
   expect(await queue.registry.workers()).toBe(0)
 })
 

@@ -1,17 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { DeadLetter } from '../../src/domain/dead-letter.js'
 import { deadLetterIdOf } from '../../src/domain/search-id.js'
 import type { QueueOptions } from '../../src/queue/search-queue.js'
-import { startRedis, type TestRedis } from '../support/redis.js'
-import { eventually, LOCKS, numberOf, opener, range, ref } from './setup.js'
+import { eventually, LOCKS, numberOf, openerOnRedis, range, ref } from './setup.js'
 
-let redis: TestRedis
-const open = opener(() => redis)
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterEach(() => open.closeAll())
-afterAll(() => redis.stop())
+const { open, redis } = openerOnRedis()
 
 function letter(n: number, facts: Partial<DeadLetter> = {}) {
   return {
@@ -134,8 +127,8 @@ describe('a worker that dies', () => {
     const bull = first.queue.boardQueues.deadLetters
     await first.queue.deadLetters.add([letter(1)])
     // What such a worker leaves behind: the job among the active ones, counted as started, without a lock.
-    await redis.command('LMOVE', bull.toKey('wait'), bull.toKey('active'), 'RIGHT', 'LEFT')
-    await redis.command('HINCRBY', bull.toKey(deadLetterIdOf(ref(1))), 'ats', '1')
+    await redis().command('LMOVE', bull.toKey('wait'), bull.toKey('active'), 'RIGHT', 'LEFT')
+    await redis().command('HINCRBY', bull.toKey(deadLetterIdOf(ref(1))), 'ats', '1')
     await first.work()
     await first.listed(1)
     expect((await first.job(1)).stalledCounter).toBe(1)
@@ -159,7 +152,7 @@ describe('a worker that dies', () => {
       await (await doomed.job(1)).retry('failed', options)
       await eventually('the retry is in hand', () => doomed.retried.length === 1)
       await doomed.queue.close()
-      await redis.expireLocks()
+      await redis().expireLocks()
       const next = await opened({ prefix: doomed.queue.prefix })
       await next.work()
       await eventually('it has left', async () => (await next.queue.boardQueues.deadLetters.getJobCountByTypes()) === 0)

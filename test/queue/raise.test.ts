@@ -1,17 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { jobIdOf } from '../../src/domain/search-id.js'
 import type { SearchQueue } from '../../src/queue/search-queue.js'
-import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, numberOf, opener, range, ref } from './setup.js'
+import { DONE, eventually, jobs, numberOf, openerOnRedis, range, ref } from './setup.js'
 
 /** What is added again for a more urgent batch is moved forward, and nothing is ever moved back. */
-let redis: TestRedis
-const open = opener(() => redis)
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterEach(() => open.closeAll())
-afterAll(() => redis.stop())
+const { open } = openerOnRedis()
 
 /** Runs what is there one by one, to its end. */
 async function orderOf(queue: SearchQueue, count: number): Promise<number[]> {

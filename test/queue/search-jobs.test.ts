@@ -1,16 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { jobIdOf } from '../../src/domain/search-id.js'
-import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, deadLetter, eventually, jobs, numberOf, opener, range, ref } from './setup.js'
+import { DONE, deadLetter, eventually, jobs, numberOf, openerOnRedis, range, ref } from './setup.js'
 
-let redis: TestRedis
-const open = opener(() => redis)
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterEach(() => open.closeAll())
-afterAll(() => redis.stop())
+const { open, redis } = openerOnRedis()
 
 test('the same searches added twice are queued once', async () => {
   const { searches } = await open.queue()
@@ -77,7 +70,7 @@ describe('present', () => {
   test('finds nothing after FLUSHALL', async () => {
     const { searches } = await open.queue()
     await searches.add(jobs([1, 2]))
-    await redis.flush()
+    await redis().flush()
     expect((await searches.present([ref(1), ref(2)])).size).toBe(0)
     expect(await searches.failed(10)).toEqual([])
   })
@@ -101,7 +94,7 @@ test('a failed job with evicted contents is listed and can be removed', async ()
   const worker = await open.work(queue, async () => deadLetter('refused'))
   await eventually('it failed', async () => (await queue.searches.counts()).failed === 1)
   await worker.stop(40_000)
-  await redis.command('DEL', queue.boardQueues.search.toKey(jobIdOf(ref(1))))
+  await redis().command('DEL', queue.boardQueues.search.toKey(jobIdOf(ref(1))))
   expect(await queue.searches.failed(10)).toMatchObject([{ ref: ref(1), stalledTooOften: false }])
   await queue.searches.removeFailed(jobIdOf(ref(1)))
   expect(await queue.searches.failed(10)).toEqual([])
@@ -110,13 +103,13 @@ test('a failed job with evicted contents is listed and can be removed', async ()
 test('a full Redis is reported in one sentence; jobs added before remain', async () => {
   const { searches } = await open.queue()
   await searches.add(jobs([1]))
-  await redis.command('CONFIG', 'SET', 'maxmemory', '1')
+  await redis().command('CONFIG', 'SET', 'maxmemory', '1')
   try {
     const adding = searches.add(jobs(range(2, 10)))
     await expect(adding).rejects.toThrow(UnreachableError)
     await expect(adding).rejects.toThrow(/is full/)
   } finally {
-    await redis.command('CONFIG', 'SET', 'maxmemory', '0')
+    await redis().command('CONFIG', 'SET', 'maxmemory', '0')
   }
   expect((await searches.counts()).waiting).toBe(1)
 })

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { DelayedError, type Job } from 'bullmq'
 import { systemClock } from '../../src/domain/clock.js'
 import type { JobDecision } from '../../src/domain/decision.js'
 import { jobIdOf } from '../../src/domain/search-id.js'
 import { finishJob, retryDelayMs } from '../../src/queue/search-worker.js'
 import { recordingLogger } from '../support/recording-logger.js'
-import { startRedis, type TestRedis } from '../support/redis.js'
 import {
   counted,
   DONE,
@@ -16,20 +15,14 @@ import {
   jobs,
   NO_AFTERMATH,
   numberOf,
-  opener,
+  openerOnRedis,
   range,
   rateLimit,
   ref,
   retry,
 } from './setup.js'
 
-let redis: TestRedis
-const open = opener(() => redis)
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterEach(() => open.closeAll())
-afterAll(() => redis.stop())
+const { open, redis } = openerOnRedis()
 
 /**
  * Runs `count` searches with `first` answered for the first run of some of them; the order in which runs began. A worker asks
@@ -99,7 +92,7 @@ describe('delay and rateLimit', () => {
       order.push(numberOf(search))
       if (order.length === 20) {
         // Made due at a moment of our own: by the clock it could be so before the others begin.
-        const score = await redis.command('ZSCORE', `${queue.prefix}:search:delayed`, jobIdOf(ref(1)))
+        const score = await redis().command('ZSCORE', `${queue.prefix}:search:delayed`, jobIdOf(ref(1)))
         // BullMQ keeps the instant in the upper bits.
         dueAt = Math.floor(Number(score.split('\r\n')[1]) / 0x1000)
         await (await queue.boardQueues.search.getJob(jobIdOf(ref(1))))?.changeDelay(1)

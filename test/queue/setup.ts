@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll } from '@jest/globals'
 import type { Aftermath, JobDecision } from '../../src/domain/decision.js'
 import type { PauseCause } from '../../src/domain/pause.js'
 import { jobIdOf, type SearchRef } from '../../src/domain/search-id.js'
@@ -8,6 +9,7 @@ import type { RunningWorker } from '../../src/queue/running-worker.js'
 import { openSearchQueue, type QueueOptions, type SearchQueue } from '../../src/queue/search-queue.js'
 import type { WorkOptions } from '../../src/queue/search-worker.js'
 import { recordingLogger } from '../support/recording-logger.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
 
 /** What the tests of this room share: numbered searches, a queue under a prefix of its own, and waiting for things that happen. */
 export function ref(n: number, round = 1): SearchRef {
@@ -130,6 +132,19 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
       for (const close of cleanup.splice(0).reverse()) await close()
     },
   }
+}
+
+/** Opens what a test needs on one Redis for all tests of the file; what was opened is closed after each. */
+export function openerOnRedis() {
+  let server: TestRedis
+  const redis = (): TestRedis => server
+  const open = opener(redis)
+  beforeAll(async () => {
+    server = await startRedis()
+  })
+  afterEach(() => open.closeAll())
+  afterAll(() => server.stop())
+  return { open, redis }
 }
 
 /** Polls until it is true. @throws with what was waited for */

@@ -1,14 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, numberOf, opener, range, rateLimit } from './setup.js'
+import { describe, expect, test } from '@jest/globals'
+import { DONE, eventually, jobs, numberOf, openerOnRedis, range, rateLimit } from './setup.js'
 
-let redis: TestRedis
-const open = opener(() => redis)
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterEach(() => open.closeAll())
-afterAll(() => redis.stop())
+const { open, redis } = openerOnRedis()
 
 const AS_IT_SHOULD_BE = { tooLongMs: 0, wasStale: false }
 /** By about an hour. */
@@ -86,8 +79,8 @@ describe('a rate limit', () => {
     const { throttle } = await open.queue()
     const until = Date.now() + 60_000
     await throttle.rateLimit(until)
-    await redis.kill()
-    await redis.restart()
+    await redis().kill()
+    await redis().restart()
     expect(Math.abs(Number(await throttle.rateLimitedUntil()) - until)).toBeLessThan(20_000)
   })
 })
@@ -126,9 +119,9 @@ describe('synchronizing the rate limit with the store', () => {
     const queue = await open.queue()
     await queue.throttle.setRate(10)
     const limiter = queue.boardQueues.search.toKey('limiter')
-    await redis.command('SET', limiter, '1', 'PX', '5000')
+    await redis().command('SET', limiter, '1', 'PX', '5000')
     expect(await queue.throttle.syncRateLimit(null)).toEqual(AS_IT_SHOULD_BE)
-    await redis.command('SET', limiter, '1', 'PX', '3587365')
+    await redis().command('SET', limiter, '1', 'PX', '3587365')
     expect(await queue.throttle.syncRateLimit(null)).toEqual(TOO_LONG)
     const left = await queue.boardQueues.search.getRateLimitTtl()
     expect(left).toBeLessThanOrEqual(6050)
@@ -137,7 +130,7 @@ describe('synchronizing the rate limit with the store', () => {
   test('the window of a slower rate ends with it, and is not stale', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(60_000)
-    await redis.command('SET', queue.boardQueues.search.toKey('limiter'), '1', 'PX', '50000')
+    await redis().command('SET', queue.boardQueues.search.toKey('limiter'), '1', 'PX', '50000')
     expect(await queue.throttle.syncRateLimit(null)).toMatchObject({ wasStale: false })
     expect(await queue.boardQueues.search.getRateLimitTtl()).toBeLessThan(40_000)
   })
@@ -228,7 +221,7 @@ test('a pause survives a restart of Redis; resume wakes idle workers at once', a
     return DONE
   })
   await queue.throttle.pause()
-  await redis.restart()
+  await redis().restart()
   await eventually('the pause is still there', () => queue.throttle.isPaused())
   await queue.searches.add(jobs([1, 2, 3]))
   expect((await queue.searches.counts()).waiting).toBe(3)

@@ -1,18 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { JobDecision } from '../../src/domain/decision.js'
 import { jobIdOf } from '../../src/domain/search-id.js'
 import type { SearchQueue } from '../../src/queue/search-queue.js'
 import { recordingLogger } from '../support/recording-logger.js'
-import { startRedis, type TestRedis } from '../support/redis.js'
-import { counted, DONE, deadLetter, eventually, jobs, LOCKS, numberOf, opener, range, ref } from './setup.js'
+import { counted, DONE, deadLetter, eventually, jobs, LOCKS, numberOf, openerOnRedis, range, ref } from './setup.js'
 
-let redis: TestRedis
-const open = opener(() => redis)
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterEach(() => open.closeAll())
-afterAll(() => redis.stop())
+const { open, redis } = openerOnRedis()
 
 /** Looks often for jobs without a lock; a slow machine costs nobody a lock. */
 const WATCHFUL = { lockDurationMs: 60_000, stalledIntervalMs: 100 }
@@ -40,7 +33,7 @@ async function dieWith(queue: SearchQueue & { prefix: string }, n: number): Prom
   await open.work(doomed, handle, WATCHFUL)
   await eventually(`a worker that is about to die takes ${n}`, () => started.includes(n))
   await doomed.close()
-  await redis.expireLocks()
+  await redis().expireLocks()
 }
 
 describe('stopping', () => {
@@ -148,7 +141,7 @@ describe('a worker that died', () => {
     const restsFrom = Date.now()
     await open.work(queue, async () => DONE, { ...WATCHFUL, openCallMaxAgeMs: 3_600_000 })
     await eventually('it rests', async () => (await queue.searches.counts()).delayed === 1)
-    const score = await redis.command('ZSCORE', `${queue.prefix}:search:delayed`, jobIdOf(ref(1)))
+    const score = await redis().command('ZSCORE', `${queue.prefix}:search:delayed`, jobIdOf(ref(1)))
     // BullMQ keeps the instant in the upper bits.
     const restsUntil = Number(score.split('\r\n')[1]) / 0x1000
     expect(restsUntil).toBeGreaterThanOrEqual(restsFrom + 3_600_000)
@@ -196,7 +189,7 @@ test('a lost lock never ends the handler: its answer is paid for', async () => {
     { lockDurationMs: 400, stalledIntervalMs: 100 },
   )
   await eventually('it is in hand', () => started.length === 1)
-  await redis.command('DEL', `${queue.prefix}:search:${jobIdOf(ref(1))}:lock`)
+  await redis().command('DEL', `${queue.prefix}:search:${jobIdOf(ref(1))}:lock`)
   await eventually('the loss is noticed', () => log.logged('job.lock_lost').length > 0)
   release()
   await eventually('the handler finishes', () => finished >= 1)
@@ -216,9 +209,9 @@ test('during an outage of Redis handlers continue, and no job runs twice', async
     { concurrency: 3, lockDurationMs: 60_000, stalledIntervalMs: 500 },
   )
   await eventually('three are in hand', () => worker.activeJobs() === 3)
-  await redis.kill()
+  await redis().kill()
   release()
-  await redis.restart()
+  await redis().restart()
   await eventually('all are done', async () => {
     const { waiting, active } = await queue.searches.counts()
     return waiting + active === 0
@@ -233,7 +226,7 @@ test('after FLUSHALL active jobs end quietly, and new jobs run', async () => {
   const { handle, release, started } = slowHandler()
   const worker = await open.work(queue, handle, { concurrency: 2 })
   await eventually('two are in hand', () => worker.activeJobs() === 2)
-  await redis.flush()
+  await redis().flush()
   release()
   await eventually('nothing is in hand', () => worker.activeJobs() === 0)
   await queue.searches.add(jobs([4]))
@@ -250,8 +243,8 @@ describe('stopping while Redis is', () => {
     await eventually('one is in hand', () => busy.activeJobs() === 1)
     const idle = await open.work(queue, handle)
     const letters = await queue.deadLetters.work({ ...LOCKS, retry: async () => {} })
-    if (how === 'killed') await redis.kill()
-    else redis.freeze()
+    if (how === 'killed') await redis().kill()
+    else redis().freeze()
     try {
       const startedAt = performance.now()
       expect(await Promise.all([busy, idle, letters].map((worker) => worker.stop(200)))).toMatchObject([
@@ -262,8 +255,8 @@ describe('stopping while Redis is', () => {
       await queue.close()
       expect(performance.now() - startedAt).toBeLessThan(15_000)
     } finally {
-      if (how === 'frozen') redis.thaw()
-      await redis.restart()
+      if (how === 'frozen') redis().thaw()
+      await redis().restart()
     }
   })
 })

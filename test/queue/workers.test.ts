@@ -1,15 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { type WorkerRegistry, warningsIn } from '../../src/queue/worker-registry.js'
-import { startRedis, type TestRedis } from '../support/redis.js'
-import { eventually, opener } from './setup.js'
+import { eventually, openerOnRedis } from './setup.js'
 
-let redis: TestRedis
-const open = opener(() => redis)
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterEach(() => open.closeAll())
-afterAll(() => redis.stop())
+const { open, redis } = openerOnRedis()
 
 async function twoProcesses() {
   const one = await open.queue()
@@ -37,10 +30,10 @@ describe('the Redis owner', () => {
   test('is gone after FLUSHALL, and there after a kill', async () => {
     const [one] = await twoProcesses()
     await one.claimOwnership('mine')
-    await redis.kill()
-    await redis.restart()
+    await redis().kill()
+    await redis().restart()
     expect(await one.owner()).toBe('mine')
-    await redis.flush()
+    await redis().flush()
     expect(await one.owner()).toBeNull()
   })
 
@@ -96,8 +89,8 @@ test('workers are counted while they beat, and not once they left or fell silent
   expect(await registry.workers()).toBe(3)
   await registry.unregister('a')
   expect(await registry.workers()).toBe(2)
-  expect(Number(/:(\d+)/.exec(await redis.command('PTTL', `${queue.prefix}:worker:b`))?.[1])).toBeGreaterThan(5000)
-  await redis.command('PEXPIRE', `${queue.prefix}:worker:b`, '1')
+  expect(Number(/:(\d+)/.exec(await redis().command('PTTL', `${queue.prefix}:worker:b`))?.[1])).toBeGreaterThan(5000)
+  await redis().command('PEXPIRE', `${queue.prefix}:worker:b`, '1')
   await eventually('the silent one is no worker any more', async () => (await registry.workers()) === 1)
 })
 
@@ -111,7 +104,7 @@ test('what a worker says of its write failure is known until it says otherwise, 
   expect(await failuresOf(registry)).toHaveLength(2)
   await registry.heartbeat({ id: 'b', writeFailure: null })
   expect(await failuresOf(registry)).toEqual([writeFailure])
-  await redis.command('SET', `${prefix}:worker:c`, '{"pid":1}')
+  await redis().command('SET', `${prefix}:worker:c`, '{"pid":1}')
   expect(await failuresOf(registry)).toEqual([writeFailure])
   await registry.unregister('a')
   expect(await failuresOf(registry)).toEqual([])
@@ -123,7 +116,7 @@ test('a wish to stop reaches every process, and is forgotten after a minute', as
   expect(await other.registry.isStopRequested()).toBe(false)
   await queue.registry.askToStop()
   expect(await other.registry.isStopRequested()).toBe(true)
-  const ttl = Number(/:(\d+)/.exec(await redis.command('PTTL', `${queue.prefix}:stop`))?.[1])
+  const ttl = Number(/:(\d+)/.exec(await redis().command('PTTL', `${queue.prefix}:stop`))?.[1])
   expect(ttl).toBeGreaterThan(0)
   expect(ttl).toBeLessThanOrEqual(60_000)
 })
@@ -132,16 +125,16 @@ describe('warnings', () => {
   test('none for a Redis as it should be, one sentence for each thing that is not', async () => {
     const { registry } = await open.queue()
     expect(await registry.warnings()).toEqual([])
-    await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
-    await redis.command('CONFIG', 'SET', 'appendonly', 'no')
+    await redis().command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
+    await redis().command('CONFIG', 'SET', 'appendonly', 'no')
     try {
       expect(await registry.warnings()).toEqual([
         expect.stringContaining('maxmemory-policy allkeys-lru'),
         expect.stringContaining('appendonly no'),
       ])
     } finally {
-      await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
-      await redis.command('CONFIG', 'SET', 'appendonly', 'yes')
+      await redis().command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+      await redis().command('CONFIG', 'SET', 'appendonly', 'yes')
     }
   })
 
@@ -163,7 +156,7 @@ describe('damaged values', () => {
   test.each(damages)('a lease replaced by %s %s is nobody’s, and can be taken and given back', async (...words) => {
     const { registry, prefix } = await open.queue()
     const [verb = '', ...rest] = words
-    await redis.command(verb, `${prefix}:lease:feed`, ...rest)
+    await redis().command(verb, `${prefix}:lease:feed`, ...rest)
     await registry.release('feed')
     expect(await registry.lease('feed', 60_000)).toBe(true)
     expect(await (await open.queue({ prefix })).registry.lease('feed', 60_000)).toBe(false)
@@ -176,13 +169,13 @@ describe('damaged values', () => {
       await registry.heartbeat({ id: 'alive', writeFailure: null })
       await registry.heartbeat({ id: 'dead', writeFailure: null })
       const [verb = '', ...rest] = words
-      await redis.command('DEL', `${prefix}:worker:dead`)
-      await redis.command(verb, `${prefix}:worker:dead`, ...rest)
+      await redis().command('DEL', `${prefix}:worker:dead`)
+      await redis().command(verb, `${prefix}:worker:dead`, ...rest)
       expect(await failuresOf(registry)).toEqual([])
       await registry.workers()
       if (verb === 'SET') {
-        expect(await redis.command('PTTL', `${prefix}:worker:dead`)).toMatch(/^:\d+/)
-        await redis.command('PEXPIRE', `${prefix}:worker:dead`, '1')
+        expect(await redis().command('PTTL', `${prefix}:worker:dead`)).toMatch(/^:\d+/)
+        await redis().command('PEXPIRE', `${prefix}:worker:dead`, '1')
       }
       await eventually('only the living one counts', async () => (await registry.workers()) === 1)
       await registry.heartbeat({ id: 'dead', writeFailure: null })
@@ -193,15 +186,15 @@ describe('damaged values', () => {
   test('keys that hold what was never written are named; those that are missing are not', async () => {
     const { registry, prefix } = await open.queue()
     expect(await registry.damage()).toEqual([])
-    await redis.command('SET', `${prefix}:search:wait`, 'garbage')
-    await redis.command('SET', `${prefix}:search:stalled-check`, '1')
-    await redis.command('SET', `${prefix}:search:job`, 'no key of the queue itself')
+    await redis().command('SET', `${prefix}:search:wait`, 'garbage')
+    await redis().command('SET', `${prefix}:search:stalled-check`, '1')
+    await redis().command('SET', `${prefix}:search:job`, 'no key of the queue itself')
     expect(await registry.damage()).toEqual([`${prefix}:search:wait`, `${prefix}:search:stalled-check`])
-    await redis.command('SET', `${prefix}x:foreign`, 'stays')
+    await redis().command('SET', `${prefix}x:foreign`, 'stays')
     await registry.lease('restore', 60_000)
     await registry.clear('restore', 60_000)
     expect(await registry.damage()).toEqual([])
-    expect(await redis.command('KEYS', `${prefix}*`)).toMatch(/^\*2\r\n/)
+    expect(await redis().command('KEYS', `${prefix}*`)).toMatch(/^\*2\r\n/)
   })
 })
 
