@@ -241,7 +241,7 @@ describe('the reference', () => {
 
   test('every column that an export adds is named, and no other', () => {
     const named = [...page('files').matchAll(/`trackyard_([a-z_]+)`/g)].map((match) => match[1] ?? '')
-    const table = /OUR_COLUMNS = \[([\s\S]*?)\]/.exec(read('src/catalog/export/export-lines.ts'))?.[1] ?? ''
+    const table = /OUR_COLUMNS = \[([\s\S]*?)\]/.exec(read('src/catalog/export/export-batch.ts'))?.[1] ?? ''
     const added = [...table.matchAll(/'([a-z_]+)'/g)].map((match) => match[1] ?? '')
     expect(added.length).toBeGreaterThan(10)
     expect(added.filter((name) => !named.includes(name))).toEqual([])

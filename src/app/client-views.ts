@@ -1,5 +1,5 @@
 import type { BatchStatus as ReportedBatch, StatusReport } from '../batches/status-report.js'
-import { exportedRow } from '../catalog/export/export-lines.js'
+import { exportedRow } from '../catalog/export/export-batch.js'
 import { parseForScript } from '../catalog/json/exact-json.js'
 import { parseTracks } from '../domain/answer.js'
 import { pauseSummary } from '../domain/pause.js'

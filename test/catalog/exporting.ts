@@ -1,5 +1,18 @@
+import { Writable } from 'node:stream'
+import { type ExportOrder, exportBatch } from '../../src/catalog/export/export-batch.js'
 import type { RowStatus } from '../../src/domain/states.js'
 import type { ExportRow } from '../../src/store/store.js'
+
+export const csvBatch: ExportOrder['batch'] = {
+  name: 'films',
+  catalogPath: null,
+  format: 'csv',
+  delimiter: ',',
+  byteOrderMark: false,
+  quoting: 'csv',
+  preamble: '',
+  columns: ['id', 'title'],
+}
 
 /** An answer's body with that many tracks, as the API would send it. */
 export function answer(tracks: number): string {
@@ -41,4 +54,21 @@ export function exportRow(
 
 export async function* each(rows: readonly ExportRow[]): AsyncGenerator<ExportRow, void, undefined> {
   yield* rows
+}
+
+/** The whole export, written to a stream instead of a file. */
+export async function exportText(
+  rows: readonly ExportRow[],
+  batch: ExportOrder['batch'],
+  format: ExportOrder['format'],
+): Promise<string> {
+  const written: string[] = []
+  const out = new Writable({
+    write(chunk, _encoding, done) {
+      written.push(String(chunk))
+      done()
+    },
+  })
+  await exportBatch({ rows: each(rows), batch, format, out })
+  return written.join('')
 }

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { isLosslessNumber } from 'lossless-json'
-import { jsonlWriter } from '../../src/catalog/export/export-lines.js'
 import { parseFilters } from '../../src/catalog/filters.js'
 import { exactRows, onOneLine, parseExactly } from '../../src/catalog/json/exact-json.js'
+import { csvBatch, exportRow, exportText } from './exporting.js'
 import { load, refusal } from './reading.js'
 
 const json = { name: 'x.jsonl' }
@@ -114,15 +114,9 @@ describe('numbers keep the digits that they are written with', () => {
   test('a row goes out with the digits that it came with', async () => {
     const text = '{"id":1.10,"n":[-0,1E5 , 12345678901234567890],"title":"x"}'
     const [row] = await load(`${text}\n`, json)
-    const writer = jsonlWriter({ format: 'jsonl', columns: [] })
-    const facts = {
-      position: 1,
-      key: row?.key ?? null,
-      status: 'waiting' as const,
-      tagging: null,
-      error: null,
-    }
-    expect(writer.line({ ...facts, row: row?.row ?? '' })).toContain(`"row":${text}}\n`)
+    const exported = exportRow(1, row?.row ?? '', { status: 'waiting' })
+    const batch = { ...csvBatch, format: 'jsonl' as const }
+    expect(await exportText([exported], batch, 'jsonl')).toContain(`"row":${text}}\n`)
   })
 })
 

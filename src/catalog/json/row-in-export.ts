@@ -4,7 +4,7 @@ import { earlierProblem } from '../row-problems.js'
 
 /**
  * Reads our own JSONL export as a catalog: each line has the user's row under `row`, after the keys that
- * export-lines.ts adds.
+ * export-batch.ts adds.
  */
 
 const KEYS = ['position', 'id', 'status', 'tags', 'tracks', 'error', 'row']
