@@ -65,7 +65,8 @@ export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'rest
       const what = `Redis had lost its jobs: ${pluralize(searches, 'search')} requeued from the store.`
       await store.timeline.add({ at: parts.now(), kind: 'redis_restored', by: 'worker', what })
     }
-    return 'restored'
+    // A worker notes its id in the store at once: until then, commands would take this Redis for another one.
+    return (await mayUse(await queue.registry.queueId())) ? 'restored' : 'elsewhere'
   } finally {
     await queue.registry.release('restore')
   }

@@ -3,8 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ConfigurationError } from '../../src/domain/errors.js'
 import { jobIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import { feed, WINDOW_SIZE } from '../../src/maintenance/feeder.js'
+import { sharedRedisCheck } from '../../src/maintenance/one-redis.js'
 import { reconcile, withdrawUnwantedJobs } from '../../src/maintenance/reconciler.js'
-import { recoverRedis } from '../../src/maintenance/redis-recovery.js'
+import { recoverRedis, requireOwnRedis } from '../../src/maintenance/redis-recovery.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { limitRate } from '../support/pauses.js'
 import { until } from '../support/until.js'
@@ -206,6 +207,16 @@ describe('the Redis owner', () => {
     expect(Math.abs(((await throttle.rateLimitedUntil()) ?? 0) - until)).toBeLessThan(20_000)
     expect(await feed(system)).toBe(12)
     expect(await waitingJobs()).toBe(12)
+  })
+
+  test('commands take an emptied Redis for that of the workers as soon as one has filled it again', async () => {
+    const mayUse = sharedRedisCheck({ ...system, where: 'Redis' })
+    await recoverRedis({ ...parts(), mayUse })
+    await recoverRedis({ ...parts(), mayUse })
+    await system.redis.flush()
+    await expect(requireOwnRedis(system)).rejects.toThrow('has just lost its data')
+    expect(await recoverRedis({ ...parts(), mayUse })).toBe('restored')
+    await requireOwnRedis(system)
   })
 
   test('the rate is set before any search is fed', async () => {
