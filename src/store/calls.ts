@@ -97,7 +97,7 @@ async function seeUnknown(tx: Transaction, shown: number): Promise<void> {
 
 async function expire(tx: Transaction, sentBefore: number): Promise<number> {
   const old = await tx.all<LedgerCall>(
-    "select id, batch_id, outcome from call where outcome = 'sent' and sent_at < @sentBefore",
+    "select id, batch_id, outcome from call $by(call_open) where outcome = 'sent' and sent_at < @sentBefore",
     { sentBefore },
   )
   for (const call of old) giveUp(tx, call)
