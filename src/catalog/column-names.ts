@@ -1,6 +1,7 @@
 import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
 import { type CatalogWords, FILE_WORDS } from './catalog.js'
+import { GUARD_COLUMN } from './formula-cell.js'
 
 /** A name as people see it: composed characters, single spaces, no invisible characters. */
 export function foldName(name: string): string {
@@ -71,7 +72,27 @@ export const EXPORT_PREFIX = 'trackyard_'
 /** Why a row is dead or invalid. */
 export const ERROR_COLUMN = `${EXPORT_PREFIX}error`
 
+/** Those that every CSV export adds, in their order. */
+export const OUR_COLUMNS = [
+  'status',
+  'genre',
+  'subgenres',
+  'moods',
+  'instruments',
+  'bpm',
+  'key',
+  'energy_level',
+  'has_vocals',
+  'track_ids',
+  'top_track_id',
+  'top_track_title',
+  'top_track_artist',
+  'error',
+].map((name) => EXPORT_PREFIX + name)
+
+const ADDED = new Set([...OUR_COLUMNS, GUARD_COLUMN])
+
 /** Whether an earlier export has added this column. A new export replaces it. */
 export function isExportColumn(column: string): boolean {
-  return column.trim().startsWith(EXPORT_PREFIX)
+  return ADDED.has(column.trim())
 }

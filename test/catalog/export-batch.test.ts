@@ -55,10 +55,11 @@ describe('an export as CSV', () => {
     )
   })
 
-  test('leaves out the columns of an earlier export', async () => {
-    const batch = { ...csvBatch, columns: ['trackyard_status', 'id', 'trackyard_error', 'title'] }
-    const text = await exported([exportRow(1, ['tagged', '7', 'old', 'x'], { status: 'waiting' })], { batch })
-    expect(text).toBe(`id,title,${OURS}\n7,x,waiting,,,,,,,,,,,,,\n`)
+  test('leaves out the columns that an earlier export has added, and no other', async () => {
+    const columns = ['trackyard_status', 'id', 'trackyard_error', 'trackyard_reviewed_by', 'trackyard_spreadsheet_safe']
+    const row = exportRow(1, ['tagged', '7', 'old', 'Ada', 'true'], { status: 'waiting' })
+    const text = await exported([row], { batch: { ...csvBatch, columns } })
+    expect(text).toBe(`id,trackyard_reviewed_by,${OURS}\n7,Ada,waiting,,,,,,,,,,,,,\n`)
   })
 
   test('keeps its width: a short row is filled up, surplus cells are joined into the last column', async () => {

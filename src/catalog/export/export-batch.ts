@@ -4,7 +4,7 @@ import { readAnswer } from '../../domain/answer.js'
 import { ROW_STATUSES, type RowStatus } from '../../domain/states.js'
 import type { Tagging, Tags } from '../../domain/tags.js'
 import type { Batch, ExportRow } from '../../store/store.js'
-import { EXPORT_PREFIX, isExportColumn } from '../column-names.js'
+import { isExportColumn, OUR_COLUMNS } from '../column-names.js'
 import { GUARD_COLUMN, guardFormula } from '../formula-cell.js'
 import { openTarget } from './export-target.js'
 
@@ -120,27 +120,10 @@ export function exportedRow(stored: ExportRow): ExportedRow {
 /** Excel needs it to detect UTF-8; other programs may read it as text. So an export of a plain UTF-8 catalog has none. */
 const BYTE_ORDER_MARK = '\uFEFF'
 
-const OUR_COLUMNS = [
-  'status',
-  'genre',
-  'subgenres',
-  'moods',
-  'instruments',
-  'bpm',
-  'key',
-  'energy_level',
-  'has_vocals',
-  'track_ids',
-  'top_track_id',
-  'top_track_title',
-  'top_track_artist',
-  'error',
-].map((name) => EXPORT_PREFIX + name)
-
 /**
- * Rows as CSV: the user's columns first, then ours, all named `trackyard_…`. Columns of that name in the
- * input come from an earlier export and are left out. The user's cells, header and lines before it are
- * unchanged, in the catalog's own dialect. Our cells come from the API, so they are guarded against formulas.
+ * Rows as CSV: the user's columns first, then ours. Columns of these names in the input come from an earlier
+ * export and are left out. The user's cells, header and lines before it are unchanged, in the catalog's own
+ * dialect. Our cells come from the API, so they are guarded against formulas.
  * With `spreadsheetSafe` all cells are, and a column of that name says so: submitting that file undoes it.
  *
  * Every line has the same width. A short row is padded, and the surplus cells of a long one are joined into
