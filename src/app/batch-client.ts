@@ -88,7 +88,7 @@ export interface BatchOptions {
   readonly id?: string | undefined
   /** Tracks wanted per search, 1–100. Default 20. */
   readonly limit?: number | undefined
-  /** For every search; those of a row are added and win. */
+  /** For every search. Without a template, those of a row are added and win. */
   readonly filters?: Filters | undefined
   readonly priority?: Priority | undefined
   /** The most credits this batch may use. Default: no cap. */

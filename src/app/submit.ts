@@ -9,6 +9,7 @@ import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
 import { collectDoubts } from '../catalog/doubts.js'
 import { openObjects } from '../catalog/object-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
+import { unusedKeysDoubt } from '../catalog/row-request.js'
 import { LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
 import { knownAccount, refreshAccount } from '../control/refresh-account.js'
 import { requireCompatibleApi } from '../control/same-api.js'
@@ -49,7 +50,7 @@ export interface BatchPlan extends Plan {
   readonly doubts: readonly string[]
   /** Whether a doubt is about searches that nobody may want to pay for. */
   readonly needsConfirmation: boolean
-  /** Of a name that another batch has. */
+  /** Of a name that another batch has, or that looks like an id. */
   readonly warnings: readonly string[]
   /** When it is released, ms; null: at once. */
   readonly notBefore: number | null
@@ -78,6 +79,9 @@ export interface PlannedBatch {
   drop(): Promise<void>
 }
 
+/** Without a name it has that of the batch that it continues. */
+type SubmitOptions = Omit<BatchOptions, 'name'> & { readonly name?: string | undefined }
+
 export interface SubmitHooks {
   /** Called with the number of rows so far. */
   readonly progress?: ((rows: number) => void) | undefined
@@ -104,19 +108,19 @@ export interface Released extends Feeding {
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: BatchOptions,
+  options: SubmitOptions,
   hooks: SubmitHooks & Confirmation,
 ): Promise<Released | null>
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: BatchOptions,
+  options: SubmitOptions,
   hooks: SubmitHooks,
 ): Promise<Released>
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: BatchOptions,
+  options: SubmitOptions,
   { confirm, ...hooks }: SubmitHooks & Partial<Confirmation>,
 ): Promise<Released | null> {
   const batch = await planBatch(session, source, options, hooks)
@@ -139,11 +143,10 @@ export async function submitBatch(
 export async function planBatch(
   session: Session,
   source: SubmitSource,
-  options: BatchOptions,
+  options: SubmitOptions,
   { progress, signal = NEVER_ABORTED }: SubmitHooks = {},
 ): Promise<PlannedBatch> {
   const { store } = session
-  const name = checkName(options.name)
   const caps = { maxCredits: options.maxCredits ?? null, first: options.first ?? null }
   checkCaps(caps)
   checkPriority(options.priority)
@@ -154,6 +157,7 @@ export async function planBatch(
   // The plan counts stored answers as free, and rows get them: they must be of the same API.
   await requireCompatibleApi({ store, apiUrl: session.settings.apiUrl })
   const earlier = await earlierBatch(session, options.continues)
+  const name = checkName(options.name ?? earlier?.name)
   const template = options.query ?? earlier?.template ?? null
   const rowOptions = {
     id: options.id ?? earlier?.rowOptions.id,
@@ -190,9 +194,14 @@ export async function planBatch(
         name,
         replacedColumns: catalog.columns.filter(isExportColumn).map((column) => column.trim()),
         notes: idNote === null ? catalog.notes : [...catalog.notes, idNote],
-        doubts: [...doubts.messages(), ...repeatedIdDoubt(batch.plan, catalog, rowOptions.id)],
+        doubts: [
+          ...doubts.messages(),
+          ...[repeatedIdDoubt(batch.plan, catalog, rowOptions.id), unusedKeysDoubt(catalog, template)].filter(
+            (doubt) => doubt !== null,
+          ),
+        ],
         needsConfirmation: doubts.needsConfirmation,
-        warnings: await namesakes(store, batch.id, name, earlier),
+        warnings: await nameWarnings(store, batch.id, name, earlier),
         continues:
           earlier === null
             ? null
@@ -210,24 +219,27 @@ export async function planBatch(
 }
 
 /** The column of ids may be the wrong one, such as the id of an artist. */
-function repeatedIdDoubt({ repeatedIds }: Plan, { words }: Catalog, column = 'id'): string[] {
-  if (repeatedIds === 0) return []
+function repeatedIdDoubt({ repeatedIds }: Plan, { words }: Catalog, column = 'id'): string | null {
+  if (repeatedIds === 0) return null
   const option = words.row === 'line' ? '--id' : 'the option id'
   const repeat = repeatedIds === 1 ? '1 row repeats' : `${formatNumber(repeatedIds)} rows repeat`
-  return [
-    `${repeat} the id of another row. If the ${words.column} "${column.trim()}" is not unique, name another one with ${option}.`,
-  ]
+  return `${repeat} the id of another row. If the ${words.column} "${column.trim()}" is not unique, name another one with ${option}.`
 }
 
 /** One that is continued gives up its name. */
-async function namesakes(
+async function nameWarnings(
   store: Session['store'],
   id: number,
   name: string,
   earlier: Batch | null,
 ): Promise<readonly string[]> {
   const [other] = (await store.batches.idsOf(name)).filter((each) => each !== id && each !== earlier?.id)
-  return other === undefined ? [] : [`Batch ${other} is named "${name}", too: tell them apart by their ids.`]
+  return [
+    ...(other === undefined ? [] : [`Batch ${other} is named "${name}", too: tell them apart by their ids.`]),
+    ...(/^\d+$/.test(name) && Number(name) !== id
+      ? [`Commands take "${name}" for the id of a batch: use the id of this one, or give it another name.`]
+      : []),
+  ]
 }
 
 /** @param value a script without types may pass anything */

@@ -80,6 +80,17 @@ export function rowRequestReader(catalog: Catalog, template: string | null, comm
 
 const OWN_KEYS = ['query', 'limit', 'offset', 'filters']
 
+/** A warning about what looks like a part of the request, but is data of the row. Null: there is none. */
+export function unusedKeysDoubt(catalog: Catalog, template: string | null): string | null {
+  const { format, names, words } = catalog
+  if (format === 'jsonl' && template === null) return null
+  const unused = OWN_KEYS.filter((key) => key !== 'query' && names.includes(key) && !template?.includes(`{${key}}`))
+  if (unused.length === 0) return null
+  const shown = unused.map((key) => `"${key}"`).join(', ')
+  const options = words.row === 'line' ? '--limit and --filters' : 'the options limit and filters'
+  return `The ${words.columns} ${shown} are not used for the request: ${options} are for every row. Only a JSON row without a template has its own.`
+}
+
 /** The error for a command without a template and a catalog without queries of its own. */
 export function noQueryColumnError(catalog: Catalog): UsageError {
   const example = catalog.names.find((name) => /title|name|description|mood/i.test(name)) ?? catalog.names[0] ?? 'title'

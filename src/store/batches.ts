@@ -82,7 +82,10 @@ export interface BatchStore {
    * wins over a name that looks like one.
    */
   find(idOrName: string | null): Promise<Batch | null>
-  /** The ids of all batches with this name, the latest first. Cancelled ones are left out, unless all are cancelled. */
+  /**
+   * The ids of all batches with this name, the latest first. Cancelled and continued ones are left out, unless no other
+   * has it.
+   */
   idsOf(name: string): Promise<readonly number[]>
   /**
    * What happened to batches since the last call; each milestone is returned once. `budget_used`: the cap is reached, no
@@ -224,14 +227,20 @@ async function find(tx: Transaction, idOrName: string | null): Promise<Batch | n
 }
 
 async function idsOf(tx: Transaction, name: string): Promise<readonly number[]> {
-  const batches = await named(tx, name)
-  const live = batches.filter(({ state }) => state !== 'cancelled')
-  return (live.length > 0 ? live : batches).map(({ id }) => id)
+  return (await named(tx, name)).map(({ id }) => id)
 }
 
-/** The latest first, cancelled ones last: one gives up its name as soon as another one has it. */
-function named(tx: Transaction, name: string): Promise<StoredBatch[]> {
-  return visibleBatches(tx, "and name = @name order by state = 'cancelled', id desc", { name })
+/**
+ * Cancelled, or a released batch continues it: it gives up its name. One that will continue another at a later time
+ * does not have the name yet.
+ */
+const WITHOUT_NAME = `state = 'cancelled' or state = 'loading' and continues is not null
+  or exists (select 1 from batch later where later.continues = batch.id and later.state <> 'loading')`
+
+/** The latest first. Those without the name only if no other batch has it. */
+async function named(tx: Transaction, name: string): Promise<StoredBatch[]> {
+  const holders = await visibleBatches(tx, `and name = @name and not (${WITHOUT_NAME}) order by id desc`, { name })
+  return holders.length > 0 ? holders : visibleBatches(tx, 'and name = @name order by id desc', { name })
 }
 
 /** Fewer dead rows may be a coincidence. */

@@ -153,6 +153,23 @@ test('the plan warns of a name that another batch has', async () => {
   expect(await warnings()).toEqual(['Batch 2 is named "films", too: tell them apart by their ids.'])
   await desk.type(['cancel', 'films', '--yes'])
   expect(await warnings()).toEqual([])
+  const numbered = await desk.json<DocumentBody<'submit'>>([...SUBMIT, '--name', '7', '--dry-run'])
+  expect(numbered.warnings).toEqual([
+    'Commands take "7" for the id of a batch: use the id of this one, or give it another name.',
+  ])
+})
+
+test('the plan warns of limits and filters in rows that are not used', async () => {
+  const row = { id: 1, query: 'calm', title: 'Dawn', limit: 3, filters: { genres: ['ambient'] } }
+  await desk.file('own.jsonl', JSON.stringify(row))
+  await desk.file('own.csv', 'query,limit\ncalm,3\n')
+  const warningsOf = async (...line: readonly string[]) =>
+    (await desk.json<DocumentBody<'submit'>>(['submit', ...line, '--dry-run'])).warnings
+  expect(await warningsOf('own.jsonl')).toEqual([])
+  const unused = (keys: string) =>
+    `The columns ${keys} are not used for the request: --limit and --filters are for every row. Only a JSON row without a template has its own.`
+  expect(await warningsOf('own.jsonl', '--query', '{title}')).toEqual([unused('"limit", "filters"')])
+  expect(await warningsOf('own.csv')).toEqual([unused('"limit"')])
 })
 
 test('the plan says in one line how the catalog was read', async () => {
@@ -228,7 +245,8 @@ describe('--continue', () => {
     })
     await desk.work()
     expect(desk.simulator.paid()).toBe(5)
-    expect((await desk.type(['export', '3', '--out', 'out.csv'])).code).toBe(0)
+    // The name is that of the latest, although the earlier one is done.
+    expect((await desk.type(['export', 'films', '--out', 'out.csv'])).code).toBe(0)
     const text = await readFile(join(desk.dir, 'out.csv'), 'utf8')
     expect(text.split('\n').map((each) => each.slice(0, 1))).toEqual(['i', 'C', 'B', 'E', 'D', ''])
     expect(await batches()).toMatchObject([
@@ -241,7 +259,7 @@ describe('--continue', () => {
     await desk.json(SUBMIT)
     await desk.file('again.csv', 'id,title,mood\nB,Chase,tense\n')
     const { stderr } = await desk.type(['submit', 'again.csv', '--continue', '1'])
-    expect(stderr).toContain('Released as batch 2 (again). It takes the place of batch 1: export 2 from now on.')
+    expect(stderr).toContain('Released as batch 2 (films). It takes the place of batch 1: export 2 from now on.')
     await desk.work()
     expect(desk.simulator.calls().length).toBe(1)
     expect(await batches()).toMatchObject([
@@ -269,8 +287,8 @@ describe('--continue', () => {
     expect([lost.code, lost.stderr]).toEqual([2, expect.stringContaining(said)])
     // And so does one that continues the continued one.
     await desk.json(['submit', 'grown.csv', '--continue', 'skus'])
-    const again = ['submit', 'grown.csv', '--continue', 'grown', '--dry-run', '--json']
-    expect(JSON.parse((await desk.type(again)).stdout)).toMatchObject({ continues: { unchanged: 3 } })
+    const again = ['submit', 'grown.csv', '--continue', 'skus', '--dry-run', '--json']
+    expect(JSON.parse((await desk.type(again)).stdout)).toMatchObject({ continues: { batch: 5, unchanged: 3 } })
     await desk.work()
     expect(desk.simulator.calls().map(({ request }) => request)).toEqual(
       Array.from({ length: 3 }, () => expect.objectContaining({ limit: 5, filters: { genres: ['ambient'] } })),
@@ -283,7 +301,8 @@ describe('--continue', () => {
     const line = ['submit', 'again.csv', '--continue', 'films', '--not-before', '2099-01-01 07:00']
     const { code, stderr } = await desk.type(line)
     expect([code, stderr]).toEqual([0, expect.stringContaining('Until then, batch 1 continues.')])
-    const early = await desk.type(['submit', 'films.csv', '--continue', 'again'])
+    expect((await desk.type(['show', 'B', '--batch', 'films'])).stdout).toMatch(/^batch +1 \(films\)$/m)
+    const early = await desk.type(['submit', 'films.csv', '--continue', '2'])
     expect([early.code, early.stderr]).toEqual([
       4,
       expect.stringMatching(/Batch 2 is not released yet\. Cancel it and submit the new catalog/),
@@ -292,7 +311,7 @@ describe('--continue', () => {
       { batch: 2, state: 'loading' },
       { batch: 1, state: 'released' },
     ])
-    expect((await desk.type(['release', 'again'])).code).toBe(0)
+    expect((await desk.type(['release', '2'])).code).toBe(0)
     expect(await batches()).toMatchObject([
       { batch: 2, state: 'released' },
       { batch: 1, state: 'cancelled' },
@@ -313,7 +332,7 @@ test('a JSONL export can be submitted again and costs nothing', async () => {
   expect(stdout).toMatch(/^read as +the rows in an export$/m)
   const again = await desk.json(['submit', 'out.jsonl', ...line, '--continue', 'own'])
   expect(again).toMatchObject({ rows: 3, invalid: 1, new: 0, already_answered: 2 })
-  expect((await desk.type(['export', 'out', '--out', 'twice.jsonl'])).code).toBe(0)
+  expect((await desk.type(['export', 'own', '--out', 'twice.jsonl'])).code).toBe(0)
   const rowsOf = async (name: string) =>
     (await readFile(join(desk.dir, name), 'utf8')).split('\n').map((each) => each.replace(/.*?,"row":/, ''))
   expect(await rowsOf('twice.jsonl')).toEqual(await rowsOf('out.jsonl'))

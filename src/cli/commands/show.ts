@@ -33,7 +33,7 @@ export function define(command: Command, act: Act): void {
       '<row>',
       'your own id, the position of the row (1 is the first below the header; messages name lines of the file), or at least 6 digits of a search fingerprint',
     )
-    .option('--batch <batch>', 'batch to look in, by id or name (default: the latest)')
+    .option('--batch <batch>', 'batch to look in, by id or name (default: the latest that has it)')
     .option('--json', 'print one JSON document on stdout')
     .action((what: string, options: ShowOptions) => act((cli) => show(cli, what, options)))
   addExamples(

@@ -51,7 +51,11 @@ export function define(command: Command, act: Act): void {
       '--continue <batch>',
       'a corrected or extended catalog of that batch, with its options: searches what is new or changed',
     )
-    .option('--name <name>', "the batch's name (default: the file's name without extension)", parseLabel)
+    .option(
+      '--name <name>',
+      "the batch's name (default: the file's name without extension, or that of the batch that it continues)",
+      parseLabel,
+    )
     .addOption(new Option('--priority <priority>', 'which batch goes first (default: normal)').choices([...PRIORITIES]))
     .option('--max-credits <n>', 'spend at most n credits on it; the rest is withheld', parseWholeNumber(1))
     .option('--first <n>', 'release only the first n searches; `release` releases the rest', parseWholeNumber(1))
@@ -141,7 +145,7 @@ async function loadAndRelease(
       {
         ...options,
         ...timesOf(session, options),
-        name: options.name ?? nameOf(file, session.now()),
+        name: options.name ?? (options.continue === undefined ? nameOf(file, session.now()) : undefined),
         maxAgeDays: options.maxAge,
         continues: options.continue,
       },
