@@ -168,8 +168,10 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
             if (report.batch.state === 'loading') await dropAbandoned(session)
           },
         })
-        if (waited === 'dropped' || seen.last === null) return { outcome: 'batch_dropped', batch: null }
-        const batch = batchStatusOf(batchStatus(seen.last))
+        // The looks before count roughly.
+        const last = waited === 'time is up' ? await reportOf(store, id) : seen.last
+        if (waited === 'dropped' || last === null) return { outcome: 'batch_dropped', batch: null }
+        const batch = batchStatusOf(batchStatus(last))
         return { outcome: endOf(batch) ?? 'timed_out', batch }
       },
       async *watch(ref, { signal = NEVER_ABORTED } = {}) {

@@ -11,7 +11,7 @@ import { withTimeout } from '../domain/with-timeout.js'
 import { feed } from '../maintenance/feeder.js'
 import { recoverRedis, requireOwnRedis } from '../maintenance/redis-recovery.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import type { Store } from '../store/store.js'
+import type { Store, WhichBatches } from '../store/store.js'
 import type { Cleanup } from './cleanup.js'
 
 /**
@@ -74,10 +74,7 @@ export interface StatusSnapshot {
   readonly redisProblem: UnreachableError | null
 }
 
-export async function readStatus(
-  session: Session,
-  which: { readonly batchId?: number; readonly limit: number },
-): Promise<StatusSnapshot> {
+export async function readStatus(session: Session, which: WhichBatches): Promise<StatusSnapshot> {
   const { store, now, settings } = session
   const parts = { store, now, settings }
   let { queue, redisProblem } = await runningQueue(session)

@@ -29,9 +29,13 @@ async function find({ store }: Pick<AbandonedParts, 'store'>, idOrName: string |
   )
 }
 
-/** A batch with its rows by status. Null: it was dropped. */
-export async function reportOf({ reports }: Pick<Store, 'reports'>, batchId: number): Promise<BatchReport | null> {
-  const [report = null] = await reports.batches({ batchId, limit: 1 })
+/** A batch with its rows by status. Null: it was dropped. `roughly`: see `WhichBatches`. */
+export async function reportOf(
+  { reports }: Pick<Store, 'reports'>,
+  batchId: number,
+  roughly = false,
+): Promise<BatchReport | null> {
+  const [report = null] = await reports.batches({ batchId, limit: 1, roughly })
   return report
 }
 

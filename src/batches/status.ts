@@ -3,7 +3,7 @@ import { type HoursInForce, parseActiveHours, type ZonedHours } from '../domain/
 import { isoOrNull } from '../domain/format.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { LiveWorker } from '../queue/worker-registry.js'
-import type { BatchReport, Store } from '../store/store.js'
+import type { BatchReport, Store, WhichBatches } from '../store/store.js'
 import { forecast } from './estimate.js'
 import { creditsEndMessage, isRateLimitedRepeatedly, statusMessage } from './status-message.js'
 import type { BatchStatus, StatusReport, WorkerStatus } from './status-report.js'
@@ -26,10 +26,7 @@ const HOUR_MS = 60 * 60 * 1000
  * Reports from store and queue: what is done, what is due, and the state.
  * @param which one batch, or the most recent, unfinished first
  */
-export async function status(
-  parts: StatusParts,
-  which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },
-): Promise<StatusReport> {
+export async function status(parts: StatusParts, which: WhichBatches = { limit: 20 }): Promise<StatusReport> {
   const now = parts.now()
   const [{ batches, totals, needs }, pauses, watch, probing, account, hours, overriddenUntil, timeline] =
     await Promise.all([

@@ -21,7 +21,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
  * the timeout nor the signal.
  * @param parts `monotonicMs`: the clock for the timeout
  * @param timeoutMs null: no timeout
- * @param onLook called with each report
+ * @param onLook called with each report, which counts roughly (see `WhichBatches`) unless the wait is `done` or `withheld`
  * @throws the signal's reason, when it is aborted
  */
 export async function waitFor(
@@ -38,7 +38,7 @@ export async function waitFor(
   const left = (): number => deadline - parts.monotonicMs()
   let atLeast = FIRST_LOOK_MS
   for (;;) {
-    const report = await orAborted(reportOf(parts.store, batchId), signal)
+    const report = await orAborted(reportOf(parts.store, batchId, true), signal)
     if (report === null) return 'dropped'
     await atMost(Math.max(left(), atLeast), Promise.resolve(options.onLook?.(report)), signal)
     atLeast = 0

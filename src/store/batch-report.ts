@@ -21,14 +21,17 @@ export interface BatchReport {
  * Counts the rows of a batch by status. For most batches these are the counters in its row. Only a
  * capped, unfinished batch must look at the searches that it still wants, to tell waiting from
  * withheld.
+ * @param roughly not while it has budget left, when some rows are waiting in any case
  */
 export async function batchReport(
   tx: Transaction,
   batch: StoredBatch,
   budgets: readonly Budget[],
+  roughly: boolean,
 ): Promise<BatchReport> {
   const unfinished = unfinishedRows(batch)
-  const withheld = batch.state === 'released' ? await withheldItems(tx, batch, unfinished, budgets) : 0
+  const isCounted = mayWithhold(batch, budgets) && !(roughly && budgets.some(({ batchId }) => batchId === batch.id))
+  const withheld = isCounted ? await withheldItems(tx, batch, unfinished, budgets) : 0
   return {
     batch,
     items: batch.items,
@@ -58,7 +61,6 @@ async function withheldItems(
   unfinished: number,
   budgets: readonly Budget[],
 ): Promise<number> {
-  if (!mayWithhold(batch, budgets)) return 0
   const others = budgets.filter((budget) => budget.batchId !== batch.id && budget.lastId > 0)
   const due = await getNumber(
     tx,

@@ -28,7 +28,7 @@ export type { DueSearch, FeedStore } from './feed.js'
 export type { PauseStore } from './pauses.js'
 export type { Plan, RowChanges } from './plan.js'
 export type { RefusedSearch } from './refusals.js'
-export type { Reports, UnknownSearches } from './reports.js'
+export type { Reports, UnknownSearches, WhichBatches } from './reports.js'
 export type { CallReport, RowReport, SearchReport } from './row-report.js'
 
 /**

@@ -225,9 +225,10 @@ describe('wait', () => {
   })
 
   test('5 when timed out, with the reason why nothing moves', async () => {
-    await submit()
-    const { code, stderr } = await desk.type(['wait', '--timeout', '0'])
+    await submit('--max-credits', '1')
+    const { code, stderr, stdout } = await desk.type(['wait', '--timeout', '0', '--json'])
     expect(code).toBe(5)
+    expect(JSON.parse(stdout)).toMatchObject({ progress: { waiting: 2, withheld: 1 } })
     expect(stderr).toMatch(/no worker is running/i)
     expect(stderr).toMatch(/Timed out\..*The work continues\. Wait again with `trackyard-batch wait 1`/)
   })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { UsageError } from '../../src/domain/errors.js'
 import { canonicalRequest } from '../../src/domain/request.js'
-import type { RowReport, Store } from '../../src/store/store.js'
+import type { BatchReport, RowReport, Store } from '../../src/store/store.js'
 import {
   badRow,
   close,
@@ -71,6 +71,18 @@ test('needs: what each released batch may still be charged, in the order in whic
     { batchId: low, credits: 3, callsLastMinute: 0 },
   ])
   expect((await store.reports.batches({ batchId: capped, limit: 1 }))[0]?.creditsNeeded).toBe(1)
+})
+
+test('a rough report looks for withheld rows only when the cap is used up', async () => {
+  const batchId = await released(store, ['a', 'b', 'c', 'c'], { maxCredits: 2 })
+  const report = async (roughly: boolean) => (await store.reports.batches({ batchId, limit: 1, roughly }))[0]
+  const rowsOf = (found: BatchReport | undefined) => [found?.waiting, found?.withheld]
+  await settle(store, 'a', 'answered')
+  expect(rowsOf(await report(false))).toEqual([1, 2])
+  expect(rowsOf(await report(true))).toEqual([3, 0])
+  await settle(store, 'b', 'answered')
+  expect(rowsOf(await report(true))).toEqual([0, 2])
+  expect(await report(true)).toEqual(await report(false))
 })
 
 describe('the totals', () => {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { readStatus, type Session } from '../../app/session.js'
 import { dropAbandoned, unreleasedMessage } from '../../batches/abandoned.js'
-import { findBatch } from '../../batches/find-batch.js'
+import { findBatch, reportOf } from '../../batches/find-batch.js'
 import { batchStatus } from '../../batches/status.js'
 import { type Waited, waitFor } from '../../batches/wait.js'
 import { systemClock } from '../../domain/clock.js'
@@ -115,7 +115,7 @@ export async function waitForBatch(
           last = report
           if (report.batch.state === 'loading') await dropAbandoned(session)
           if (performance.now() < nextLookAt) return
-          const seen = await readStatus(session, { batchId, limit: 1 })
+          const seen = await readStatus(session, { batchId, limit: 1, roughly: !follow })
           nextLookAt = performance.now() + SHOW_EVERY_MS
           if (!isOver) view.show(report, seen)
         },
@@ -125,6 +125,8 @@ export async function waitForBatch(
     isOver = true
     view.end()
   })
+  // The looks before count roughly.
+  if (waited === 'time is up' || waited === 'interrupted') last = await reportOf(session.store, batchId)
   const error = errorOf(waited, last, { allowed: which.allowFailures, now: session.now() })
   if (error === null) cli.say(`${sentence(last)}Next: trackyard-batch export${idOf(last)}`)
   return { body: { outcome: outcomeOf(error), progress: last === null ? null : batchStatus(last) }, error }
