@@ -1,12 +1,12 @@
 import { hoursInForce, hoursInWords, isOutsideHours, type ZonedHours } from '../domain/active-hours.js'
-import { pause, type ResumeParts, resume } from './pauses.js'
+import { type PauseParts, pause, resume } from './pauses.js'
 
 /**
  * Outside TRACKYARD_ACTIVE_HOURS no call starts. One worker keeps the hours in the store for all, and adds and
  * lifts the pause. Every claim reads the store, so the first call after the end of the hours is refused even if
  * that worker has died.
  */
-export async function keepActiveHours(parts: ResumeParts & { readonly hours: ZonedHours | null }): Promise<void> {
+export async function keepActiveHours(parts: PauseParts & { readonly hours: ZonedHours | null }): Promise<void> {
   const { pauses } = parts.store
   const now = parts.now()
   const before = await pauses.activeHours()

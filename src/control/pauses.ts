@@ -1,7 +1,7 @@
 import type { Logger } from '../domain/logger.js'
 import { PAUSE_CAUSES, type PauseCause } from '../domain/pause.js'
 import type { Throttle } from '../queue/throttle.js'
-import type { Store } from '../store/store.js'
+import type { Lifted, Store } from '../store/store.js'
 
 /**
  * The store's pause rows are authoritative; BullMQ's flag follows them. The row is written first, then
@@ -88,15 +88,9 @@ async function reopen(parts: PauseParts): Promise<void> {
   if ((await parts.store.pauses.list()).length > 0) await parts.queue.throttle.pause()
 }
 
-export interface ResumeParts extends PauseParts {
-  readonly store: Pick<Store, 'pauses' | 'deadLetters'>
-}
-
-export interface Resumed {
+export interface Resumed extends Lifted {
   /** The causes that were active and are now lifted. */
   readonly lifted: readonly PauseCause[]
-  /** Searches refused as unauthorized that are now retried. */
-  readonly retried: number
   /** Causes that are still active. */
   readonly stillActive: readonly PauseCause[]
 }
@@ -113,7 +107,7 @@ export interface ResumedByHand extends Resumed {
  * daily limit may have been raised since the 429. If not, the probe's one call gets the same 429 again, for free.
  * @param now lets calls start outside the active hours too, until the hours end the next time
  */
-export async function resumeByHand(parts: ResumeParts, now = false): Promise<ResumedByHand> {
+export async function resumeByHand(parts: PauseParts, now = false): Promise<ResumedByHand> {
   const isInStore = await parts.store.pauses.liftRateLimit(parts.now())
   if (isInStore) {
     await parts.queue.throttle.startSerial()
@@ -137,13 +131,16 @@ function isProbed(cause: PauseCause): boolean {
  * time until one succeeds, then all workers. An account that is still empty then costs one refused call
  * instead of one per slot.
  */
-export async function resume(parts: ResumeParts, causes: readonly PauseCause[]): Promise<Resumed> {
-  const { pauses, deadLetters } = parts.store
+export async function resume(parts: PauseParts, causes: readonly PauseCause[]): Promise<Resumed> {
+  const { pauses } = parts.store
   const lifted: PauseCause[] = []
+  let retried = 0
   for (const cause of causes) {
-    if (await pauses.lift(cause, isProbed(cause), parts.now())) lifted.push(cause)
+    const end = await pauses.lift(cause, isProbed(cause), parts.now())
+    if (end === null) continue
+    lifted.push(cause)
+    retried += end.retried
   }
-  const retried = lifted.includes('unauthorized') ? await deadLetters.retryUnauthorized() : 0
   if (await pauses.probing()) await parts.queue.throttle.startSerial()
   const stillActive = (await pauses.list()).map((row) => row.cause)
   if (stillActive.length === 0) await reopen(parts)

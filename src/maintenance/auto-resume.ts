@@ -1,4 +1,4 @@
-import { type ResumeParts, resume } from '../control/pauses.js'
+import { type PauseParts, resume } from '../control/pauses.js'
 import type { Pause } from '../domain/pause.js'
 import type { Account } from '../store/store.js'
 
@@ -12,7 +12,7 @@ export interface AutoResumeRules {
 
 export const LONGEST_INTERVAL_MS = 15 * 60 * 1000
 
-export interface AutoResumeParts extends ResumeParts {
+export interface AutoResumeParts extends PauseParts {
   /** Calls GET /me and stores the account; null when the API gave no answer. */
   readonly refreshAccount: () => Promise<Account | null>
   readonly rules: AutoResumeRules

@@ -55,8 +55,6 @@ export interface DeadLetterStore {
    */
   retry(ref: SearchRef): Promise<boolean>
   retryAll(filter: DeadFilter): Promise<Retried>
-  /** Those that were refused because of the API key. Returns how many. Counts nothing else: workers call it at a resume. */
-  retryUnauthorized(): Promise<number>
   /** The same as `retryAll`, for what a person confirmed. Null: more than `confirmed` match now, so nothing is changed. */
   retryUpTo(confirmed: number, filter: DeadFilter): Promise<Retried | null>
   /**
@@ -95,10 +93,6 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
     retry: (ref) =>
       connection.write(async (tx) => (await retryDead(tx, await idsMatching(tx, await listedAmong(tx, [ref])))) === 1),
     retryAll: (filter) => connection.write(async (tx) => retryMatching(tx, await matching(tx, filter))),
-    retryUnauthorized: () =>
-      connection.write(async (tx) =>
-        retryDead(tx, await idsMatching(tx, await matching(tx, { reason: 'unauthorized' }))),
-      ),
     retryUpTo: (confirmed, filter) =>
       connection.write(async (tx) => {
         const all = await matching(tx, filter)
@@ -135,6 +129,11 @@ async function retryMatching(tx: Transaction, all: Condition): Promise<Retried> 
   const maybePaid = await count(tx, and(all, MAYBE_PAID_SQL))
   const ids = await idsMatching(tx, all)
   return { retried: await retryDead(tx, ids), ...(await countDue(tx, ids)), maybePaid }
+}
+
+/** Those that were refused because of the API key. Returns how many. */
+export async function retryUnauthorized(tx: Transaction): Promise<number> {
+  return retryDead(tx, await idsMatching(tx, await matching(tx, { reason: 'unauthorized' })))
 }
 
 function matchingListed(tx: Transaction, filter: DeadFilter): Promise<Condition> {

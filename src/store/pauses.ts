@@ -1,20 +1,26 @@
 import { type HoursInForce, hoursInWords, isOutsideHours } from '../domain/active-hours.js'
 import { formatDuration } from '../domain/format.js'
 import { causesInWords, type Pause, type PauseCause, type PauseWatch, pausedEntry } from '../domain/pause.js'
+import { retryUnauthorized } from './dead-letters.js'
 import type { Connection, Transaction } from './engine.js'
 import { latestCall } from './ledger.js'
 import { clearMeta, readMeta, writeMeta } from './meta.js'
 import { type Actor, addEntry } from './timeline.js'
+
+export interface Lifted {
+  /** Searches refused as unauthorized that are now retried. */
+  readonly retried: number
+}
 
 export interface PauseStore {
   list(): Promise<readonly Pause[]>
   /** False when that cause is already present (its `since` and detail are kept). */
   add(pause: Pause): Promise<boolean>
   /**
-   * Lifts one cause. False when it was not present. `probe`: the next calls go one at a time until
-   * one is answered.
+   * Lifts one cause. Null when it was not present. `probe`: the next calls go one at a time until
+   * one is answered. `unauthorized`: what the key had made dead letters is due again.
    */
-  lift(cause: PauseCause, probe: boolean, now: number): Promise<boolean>
+  lift(cause: PauseCause, probe: boolean, now: number): Promise<Lifted | null>
   /** When the outage began that is paused for, or probed. Null: none. */
   outageFrom(): Promise<number | null>
   watch(): Promise<PauseWatch>
@@ -54,7 +60,7 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
     add: (pause) => connection.write((tx) => addPause(tx, pause, actor), 'must be kept'),
     lift: (cause, probe, now) =>
       connection.write(async (tx) => {
-        if ((await tx.run('delete from pause where cause = @cause', { cause })) === 0) return false
+        if ((await tx.run('delete from pause where cause = @cause', { cause })) === 0) return null
         // A worker lifts an outage only to probe: it is over when a call is answered.
         if (cause !== 'outage' || actor !== 'worker') {
           const what = `Resumed (was paused: ${causesInWords([cause])}).`
@@ -62,7 +68,7 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
         }
         if (probe) startProbe(tx)
         if (isForFailures(cause)) writeMeta(tx, 'streak_from', await latestCall(tx))
-        return true
+        return { retried: cause === 'unauthorized' ? await retryUnauthorized(tx) : 0 }
       }),
     activeHours: () => connection.read(activeHours),
     setActiveHours: (inForce) =>

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { endProbe, extendRateLimit } from '../../src/store/pauses.js'
 import type { Store } from '../../src/store/store.js'
-import { close, eachWithStore, granted, released, type TempStore } from './setup.js'
+import { claim, close, eachWithStore, granted, released, settle, type TempStore } from './setup.js'
 
 let temp: TempStore
 let store: Store
@@ -18,9 +18,19 @@ test('a cause is added once, keeps its detail, and is lifted alone', async () =>
     { cause: 'operator', since: 1, detail: 'lunch' },
     { cause: 'no_credits', since: 3, detail: 'Out of credits' },
   ])
-  expect(await store.pauses.lift('no_credits', false, Date.now())).toBe(true)
-  expect(await store.pauses.lift('no_credits', true, Date.now())).toBe(false)
+  expect(await store.pauses.lift('no_credits', false, Date.now())).toEqual({ retried: 0 })
+  expect(await store.pauses.lift('no_credits', true, Date.now())).toBeNull()
   expect((await store.pauses.list()).map((pause) => pause.cause)).toEqual(['operator'])
+})
+
+test('the lift of a refused key sends back what it refused, in the same transaction', async () => {
+  await released(store, ['a', 'b', 'c'])
+  const refused = await granted(store, 'a')
+  await settle(store, 'b', 'refused')
+  await close(store, refused, 'unauthorized')
+  expect(await store.pauses.lift('unauthorized', true, 12_000)).toEqual({ retried: 1 })
+  expect(await store.deadLetters.count({})).toBe(1)
+  expect(await claim(store, 'a', { round: 2 })).toMatchObject({ kind: 'granted' })
 })
 
 test('a probe starts only for a lifted cause, and survives a restart', async () => {
