@@ -71,6 +71,34 @@ describe('a stray quotation mark', () => {
     expect(rows.every(({ kind, line }) => kind === (line % 2 === 0 ? 'broken' : 'cells'))).toBe(true)
   })
 
+  test.each([
+    ['on the next line', '2,"Harbour,calm\n3,"Night Train,sad', [3, 4]],
+    ['before a space', '2,"Harbour,calm\n3," Night Train,sad', [3, 4]],
+    ['behind short rows', '2,"Harbour,calm\n3,Short\n4,Short\n5,"Night Train,sad', [3, 6]],
+    ['in a short row', '2,"Harbour\n3,"Night Train', [3, 4]],
+    ['before a line', '"2,Harbour,calm\n"3,Night Train,sad', [3, 4]],
+    ['in a later cell', '2,Harbour,"calm\n3,"Night Train,sad', [3, 4]],
+    ['a sign for inches', '2,"Harbour,calm\n3,27" screen,sad', [3]],
+  ])('costs its own row where the next one is %s', async (_, lines, broken) => {
+    const text = `id,title,mood\n1,Foo,calm\n${lines}\n9,Qux,sad\n`
+    const rows = await rawRows(text)
+    const all = text.split('\n').slice(1, -1)
+    expect(rows.map(({ line }) => line)).toEqual(all.map((__, index) => index + 2))
+    expect(rows.filter(({ kind }) => kind === 'broken').map(({ line }) => line)).toEqual(broken)
+  })
+
+  test('costs its own row on each of 20,000 lines', async () => {
+    const lines = Array.from({ length: 20_000 }, (_, index) => `${index},"Song ${index},calm\n`)
+    const rows = await rawRows(`id,title,mood\n${lines.join('')}`)
+    expect(rows.map(({ line }) => line)).toEqual(lines.map((_, index) => index + 2))
+    expect(rows.every(({ kind }) => kind === 'broken')).toBe(true)
+  })
+
+  test('a proper cell over lines may have a cell with marks in its text behind it', async () => {
+    const rows = await rawRows('title,mood\n"two\nlines" ,"Al"s Parody\n')
+    expect(rows).toMatchObject([{ kind: 'cells', cells: ['two\nlines ', 'Als Parody'] }])
+  })
+
   test('a proper cell over lines with a mark in its text is one row, where its lines are none', async () => {
     const rows = await rawRows('id,title,mood\n1,"one line\nsaid "hi" to",calm\n2,b,dark\n')
     expect(rows).toMatchObject([

@@ -78,10 +78,12 @@ function createReader(dialect: Dialect, firstLine: number) {
     start >= 0 ? text.slice(start, end) : held.beginning(LOOKED_AT) + text.slice(0, end)
 
   const isStray = (record: ScannedRecord, text: string): boolean => {
-    if (!record.isTorn || (record.start < 0 && !held.isWhole())) return false
-    if (width === null || width === 1) return true
+    if (record.torn === 'no' || (record.start < 0 && !held.isWhole())) return false
+    if (record.torn === 'at opening' || width === null || width === 1) return true
     const [, second] = recordText(record, text).split(LINE_END, 2)
-    return second !== undefined && widthOf(second, dialect) === width
+    if (second === undefined) return false
+    // It may have a stray mark of its own, behind which its separators do not count.
+    return widthOf(second, dialect) === width || widthOf(second, { ...dialect, quoting: 'none' }) === width
   }
 
   const read = (piece: TextPiece): void => {

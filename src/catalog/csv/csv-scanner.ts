@@ -17,8 +17,11 @@ export interface ScannedRecord {
   readonly cells: readonly string[]
   /** How many lines it has after the first. */
   readonly moreLines: number
-  /** Text follows the closing mark of a cell over several lines. */
-  readonly isTorn: boolean
+  /**
+   * Text other than spaces follows the closing mark of a cell over several lines, which no program writes.
+   * `at opening`: that mark follows a separator, as one that opens a cell.
+   */
+  readonly torn: 'no' | 'in text' | 'at opening'
   /** Where its text begins in this piece; negative: in an earlier one. */
   readonly start: number
   /** The position after its line end. */
@@ -49,10 +52,9 @@ type Place = 'start' | 'line end' | 'cell' | 'spaces' | 'plain' | 'quoted' | 'ma
  *
  * The rules of Excel and of Python's csv module apply. A quotation mark quotes only at the start of a cell.
  * Text after a closing mark belongs to the cell, and marks in it are ordinary characters. LF, CR and CRLF end
- * a record. The caller decides what is damage, by `isTorn` and the like.
+ * a record. The caller decides what is damage, by `torn` and the like.
  */
 export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firstLine: number) {
-  const separator = delimiter?.charCodeAt(0) ?? -1
   const hasQuotes = quoting === 'csv'
   let text = ''
   let pos = 0
@@ -63,8 +65,10 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
   let cells: string[] = []
   let cell = ''
   let isQuoted = false
+  /** The present cell is quoted and over several lines. */
   let spans = false
-  let isTorn = false
+  let closedAfterSeparator = false
+  let torn: ScannedRecord['torn'] = 'no'
   // The next of each at or after `pos`, so that a text without any is searched once. -1: not searched yet.
   let lf = -1
   let cr = -1
@@ -107,7 +111,7 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
       line: line - 1,
       cells: delimiter === null ? [plain] : plain.split(delimiter),
       moreLines: 0,
-      isTorn: false,
+      torn: 'no',
       start: at,
       end: pos,
     }
@@ -115,7 +119,7 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
 
   const finish = (): ScannedRecord => {
     cells.push(cell)
-    const record: ScannedRecord = { kind: 'record', line, cells, moreLines: lineEnds, isTorn, start, end: pos }
+    const record: ScannedRecord = { kind: 'record', line, cells, moreLines: lineEnds, torn, start, end: pos }
     line += lineEnds
     reset()
     return record
@@ -143,7 +147,7 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
     lineEnds = 0
     isQuoted = false
     spans = false
-    isTorn = false
+    torn = 'no'
   }
 
   /** No record is open that may have to be read again. */
@@ -222,20 +226,25 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
           place = 'quoted'
         } else {
           place = 'plain'
-          if (spans && code !== separator && code !== LF && code !== CR && code !== SPACE) isTorn = true
+          closedAfterSeparator = spans && delimiter !== null && cell.endsWith(delimiter)
         }
         return null
       case 'plain': {
         lf = find('\n', lf)
         if (delimiter !== null) separatorAt = find(delimiter, separatorAt)
         const end = Math.min(lf, nextCr(), delimiter === null ? text.length : separatorAt, text.length)
-        if (end > pos) cell += text.slice(pos, end)
+        if (end > pos) {
+          const more = text.slice(pos, end)
+          if (spans && torn === 'no' && /[^ ]/.test(more)) torn = closedAfterSeparator ? 'at opening' : 'in text'
+          cell += more
+        }
         pos = end
         if (end === text.length) return null
         pos++
         if (end === separatorAt) {
           cells.push(cell)
           cell = ''
+          spans = false
           place = 'cell'
           return null
         }
