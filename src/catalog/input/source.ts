@@ -19,42 +19,72 @@ const CHUNK_BYTES = 256 * 1024
 export async function openSource(source: CatalogSource, signal: AbortSignal): Promise<OpenSource> {
   if ('stream' in source) {
     const { stream, name } = source
-    // As a stream, a directory would be an empty file.
-    if (isDirectory(stream)) throw foundDirectory(name)
-    return { name, chunks: readAll(stream.iterator({ destroyOnReturn: false }), name, 0), close: () => {} }
+    const fd = fileDescriptor(stream)
+    // As a stream, a directory would be an empty file: `submit - < directory`.
+    if (fd !== null && fstatSync(fd).isDirectory()) throw foundDirectory(name)
+    const isChanged = fd === null ? NEVER : watchFile(fd)
+    return {
+      name,
+      // A stream that has closed its file cannot be asked any more; standard input never does.
+      chunks: readAll(
+        stream.iterator({ destroyOnReturn: false }),
+        name,
+        () => fileDescriptor(stream) === fd && isChanged(),
+      ),
+      close: () => {},
+    }
   }
   const { path } = source
   try {
     const about = await stat(path)
     if (about.isDirectory()) throw foundDirectory(path)
-    const stream = about.isFIFO()
-      ? openPipe(path)
-      : (await open(path, 'r')).createReadStream({ highWaterMark: CHUNK_BYTES })
-    addAbortSignal(signal, stream)
-    return { name: path, chunks: readAll(stream, path, about.isFile() ? about.size : 0), close: () => stream.destroy() }
+    if (about.isFIFO()) return openStream(openPipe(path), path, NEVER, signal)
+    const file = await open(path, 'r')
+    return openStream(
+      file.createReadStream({ highWaterMark: CHUNK_BYTES, autoClose: false }),
+      path,
+      watchFile(file.fd),
+      signal,
+    )
   } catch (error) {
     throw explainReadError(error, path)
   }
 }
 
-/** @param least the size at the start: a file that became shorter meanwhile would lose its last rows unnoticed */
+function openStream(stream: Readable, name: string, isChanged: () => boolean, signal: AbortSignal): OpenSource {
+  addAbortSignal(signal, stream)
+  return { name, chunks: readAll(stream, name, isChanged), close: () => stream.destroy() }
+}
+
+const NEVER = () => false
+
+/** Tells whether the file has been written to since this call. */
+function watchFile(fd: number): () => boolean {
+  const before = fstatSync(fd)
+  return () => {
+    const now = fstatSync(fd)
+    return before.isFile() && (now.size !== before.size || now.mtimeMs !== before.mtimeMs)
+  }
+}
+
+/**
+ * Of a file that is rewritten meanwhile, rows would be missing, or a mix of two versions. One that only grows cannot be
+ * told apart from it, and its last row may be half written.
+ */
 async function* readAll(
   chunks: AsyncIterable<Uint8Array | string>,
   name: string,
-  least: number,
+  isChanged: () => boolean,
 ): AsyncGenerator<Uint8Array | string, void, undefined> {
-  let bytes = 0
   try {
-    for await (const chunk of chunks) {
-      bytes += chunk.length
-      yield chunk
-    }
+    yield* chunks
   } catch (error) {
     throw explainReadError(error, name)
   }
-  if (bytes >= least) return
+  if (!isChanged()) return
   throw new CatalogError(
-    `${name}: expected ${least} bytes, found ${bytes}: it became shorter while it was read. Submit it again when no program writes to it.`,
+    `${name}: expected a file that stays as it is, found one that changed while it was read. ` +
+      'Submit it again when no program writes to it, or submit a copy.',
   )
 }
 
@@ -62,9 +92,9 @@ function foundDirectory(name: string): CatalogError {
   return new CatalogError(`${name}: expected a file, found a directory. Name one CSV, TSV or JSONL file.`)
 }
 
-/** Standard input may be a directory: `submit - < directory`. */
-function isDirectory(stream: Readable): boolean {
-  return 'fd' in stream && typeof stream.fd === 'number' && fstatSync(stream.fd).isDirectory()
+/** Of standard input and the like that is a file. */
+function fileDescriptor(stream: Readable): number | null {
+  return 'fd' in stream && typeof stream.fd === 'number' ? stream.fd : null
 }
 
 /** Opens a named pipe. As a file, it would occupy a thread and keep the process from ending until somebody writes. */
