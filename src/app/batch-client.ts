@@ -30,16 +30,16 @@ export interface BatchClient {
    * Stops all calls of all workers until `resume`. False: it was paused by hand already.
    * @param options the reason is one line of at most 200 characters
    */
-  pause(options?: Abortable & { readonly reason?: string }): Promise<boolean>
+  pause(options?: Abortable & { readonly reason?: string | undefined }): Promise<boolean>
   /**
    * Ends a rate limit, and every pause except that of the active hours. With `now` also that one, until the hours end
    * the next time.
    */
-  resume(options?: Abortable & { readonly now?: boolean }): Promise<Resumed>
+  resume(options?: Abortable & { readonly now?: boolean | undefined }): Promise<Resumed>
   /** The state of the queue, and of one batch or the 20 most recent. */
   status(batch?: BatchRef, options?: Abortable): Promise<Status>
   /** Waits until no row of the batch is waiting any more, or until the timeout. */
-  wait(batch: BatchRef, options?: Abortable & { readonly timeoutMs?: number }): Promise<WaitResult>
+  wait(batch: BatchRef, options?: Abortable & { readonly timeoutMs?: number | undefined }): Promise<WaitResult>
   /**
    * The batch and the queue, now and whenever they change. Ends like `wait`, with the last event; without one if the
    * batch is dropped.
@@ -50,14 +50,14 @@ export interface BatchClient {
    * reading takes longer than 30 s.
    * @param options `after`: the position of the last row that you have; reading continues behind it
    */
-  results(batch: BatchRef, options?: Abortable & { readonly after?: number }): AsyncIterable<RowResult>
+  results(batch: BatchRef, options?: Abortable & { readonly after?: number | undefined }): AsyncIterable<RowResult>
   /**
    * Everything about one row or search: by your own id, its position, or a fingerprint.
    * @returns null if nothing has that name
    */
   show(
     what: string | number,
-    options?: Abortable & { readonly batch?: BatchRef },
+    options?: Abortable & { readonly batch?: BatchRef | undefined },
   ): Promise<ShownRow | ShownSearch | null>
   /** Searches that failed for good. */
   readonly deadLetters: DeadLetters
@@ -323,11 +323,11 @@ export interface FoundRow {
 
 export interface DeadLetters {
   /** Oldest death first. */
-  list(filter?: DeadLetterFilter & { readonly discarded?: boolean }): AsyncIterable<DeadLetter>
+  list(filter?: DeadLetterFilter & { readonly discarded?: boolean | undefined }): AsyncIterable<DeadLetter>
   /** Sends them back: each may cost a credit. Needs a filter, or `all`. */
-  retry(filter: DeadLetterFilter & { readonly all?: boolean }): Promise<Retried>
+  retry(filter: DeadLetterFilter & { readonly all?: boolean | undefined }): Promise<Retried>
   /** Takes them off the list; their rows stay dead. Needs a filter, or `all`. Returns how many. */
-  discard(filter: DeadLetterFilter & { readonly all?: boolean }): Promise<number>
+  discard(filter: DeadLetterFilter & { readonly all?: boolean | undefined }): Promise<number>
 }
 
 /** All that are given must match. */

@@ -42,6 +42,7 @@ import {
   shownSearchOf,
   statusOf,
 } from './client-views.js'
+import { refuseUnknownOptions, SUBMIT_OPTIONS } from './known-options.js'
 import { openSession } from './parts.js'
 import { type Feeding, openFeeding, openTolerantThrottle, readStatus, type Session } from './session.js'
 import { freshAccount, planBatch, type SubmitSource, submitBatch } from './submit.js'
@@ -103,6 +104,7 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
     return {
       async plan(rows, { signal, onProgress, ...options } = NO_OPTIONS) {
         requireOpen(signal)
+        refuseUnknownOptions(options, SUBMIT_OPTIONS)
         const batch = await planBatch(session, sourceOf(rows), options, { signal, progress: onProgress })
         return {
           id: batch.id,
@@ -119,11 +121,14 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
       },
       async submit(rows, { signal, onProgress, ...options } = NO_OPTIONS) {
         requireOpen(signal)
+        refuseUnknownOptions(options, SUBMIT_OPTIONS)
         const batch = await submitBatch(session, sourceOf(rows), options, { signal, progress: onProgress })
         await fill(log, batch, signal)
         return { id: batch.id, plan: planOf(batch.plan) }
       },
-      async release(ref, { maxCredits, signal } = {}) {
+      async release(ref, options = {}) {
+        refuseUnknownOptions(options, ['maxCredits', 'signal'])
+        const { maxCredits, signal } = options
         const batch = await find(ref, signal)
         checkCaps({ maxCredits: maxCredits ?? null, first: null })
         const caps =
@@ -140,15 +145,19 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
         const { batch, was } = await cancelBatch(session, String(ref))
         return was === 'dropped' ? null : statusOfBatch(batch)
       },
-      async pause({ reason, signal } = {}) {
+      async pause(options = {}) {
+        refuseUnknownOptions(options, ['reason', 'signal'])
+        const { reason, signal } = options
         requireOpen(signal)
         const said = reason === undefined ? '' : checkReason(reason)
         return pause({ ...session, queue: await openTolerantThrottle(session) }, 'operator', said)
       },
-      async resume({ now = false, signal } = {}) {
+      async resume(options = {}) {
+        refuseUnknownOptions(options, ['now', 'signal'])
+        const { now, signal } = options
         requireOpen(signal)
         const queue = await openTolerantThrottle(session)
-        const { lifted, stillActive, retried } = await resumeByHand({ ...session, queue }, now)
+        const { lifted, stillActive, retried } = await resumeByHand({ ...session, queue }, now === true)
         if (retried > 0) await fill(log, openFeeding(session, signal), signal)
         return { ended: lifted, stillPaused: stillActive, retried }
       },
@@ -157,7 +166,10 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
         const which = batch === undefined ? { limit: BATCHES_SHOWN } : { batchId: (await find(batch)).id, limit: 1 }
         return statusOf((await orAborted(readStatus(session, which), signal ?? NEVER_ABORTED)).report)
       },
-      async wait(ref, { timeoutMs, signal = NEVER_ABORTED } = {}) {
+      async wait(ref, options = {}) {
+        refuseUnknownOptions(options, ['timeoutMs', 'signal'])
+        const { timeoutMs, signal = NEVER_ABORTED } = options
+        checkTimeout(timeoutMs)
         const { id } = await find(ref, signal)
         const seen: { last: BatchReport | null } = { last: null }
         const waited = await waitFor({ store, monotonicMs: systemClock.monotonicMs }, id, {
@@ -190,7 +202,7 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
           if (facts !== shown || outcome !== null) yield { batch, queue, outcome }
           if (outcome !== null) return
           shown = facts
-          await orAborted(sleep(LOOK_EVERY_MS, undefined, { ref: false }), signal)
+          await orAborted(sleep(LOOK_EVERY_MS), signal)
         }
       },
       async *results(ref, { after = 0, signal = NEVER_ABORTED } = {}) {
@@ -227,9 +239,11 @@ function deadLettersOf(session: Session, requireOpen: (signal?: AbortSignal) => 
   const { store } = session
 
   async function narrowed(
-    { signal, all, ...named }: DeadLetterFilter & { readonly all?: boolean },
+    options: Parameters<DeadLetters['retry']>[0],
     verb: 'retry' | 'discard',
   ): Promise<DeadFilter> {
+    refuseUnknownOptions(options, [...FILTERS, 'all'])
+    const { signal, all, ...named } = options
     requireOpen(signal)
     const filter = await deadFilterOf(session, named)
     const how = 'Narrow it by batch, status, code or search, or pass { all: true }.'
@@ -239,7 +253,9 @@ function deadLettersOf(session: Session, requireOpen: (signal?: AbortSignal) => 
   }
 
   return {
-    async *list({ discarded = false, signal, ...named } = {}) {
+    async *list(options = {}) {
+      refuseUnknownOptions(options, [...FILTERS, 'discarded'])
+      const { discarded = false, signal, ...named } = options
       requireOpen(signal)
       const filter = { ...(await deadFilterOf(session, named)), discarded }
       for await (const letter of listDeadLetters(store, filter)) {
@@ -247,17 +263,31 @@ function deadLettersOf(session: Session, requireOpen: (signal?: AbortSignal) => 
         yield deadLetterOf(letter)
       }
     },
-    async retry(filter) {
+    async retry(filter = {}) {
       const narrow = await narrowed(filter, 'retry')
       const feeding = await openFeeding(session, filter.signal)
       const retried = await store.deadLetters.retryAll(narrow)
       if (retried.due > 0) await fill(session.log, feeding, filter.signal)
       return retried
     },
-    async discard(filter) {
+    async discard(filter = {}) {
       return store.deadLetters.discardAll(await narrowed(filter, 'discard'))
     },
   }
+}
+
+const FILTERS = Object.keys({
+  batch: true,
+  status: true,
+  code: true,
+  search: true,
+  signal: true,
+} satisfies Record<keyof DeadLetterFilter, true>)
+
+/** NaN would never be over. @throws UsageError */
+function checkTimeout(timeoutMs: unknown): void {
+  if (timeoutMs === undefined || timeoutMs === null || (typeof timeoutMs === 'number' && timeoutMs >= 0)) return
+  throw new UsageError(`Expected timeoutMs to be a number of milliseconds, 0 or more, found ${String(timeoutMs)}.`)
 }
 
 /** What was released is in the store already: if it cannot be queued or the caller stops, workers queue it. */

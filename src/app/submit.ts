@@ -321,11 +321,13 @@ interface Times {
 
 /** @throws UsageError */
 function checkTimes(options: Pick<BatchOptions, 'notBefore' | 'deadline'>, now: number): Times {
-  const notBefore = options.notBefore?.getTime() ?? null
-  const deadline = options.deadline?.getTime() ?? null
-  for (const at of [notBefore, deadline])
-    if (at !== null && !Number.isFinite(at)) throw new UsageError('Expected a date for notBefore and deadline.')
-  // A moment that has just passed is now.
+  const notBefore = timeOf(options.notBefore)
+  const deadline = timeOf(options.deadline)
+  if (notBefore !== null && notBefore < now - DAY_MS)
+    throw new UsageError(
+      `Expected the start to be in the future, found ${new Date(notBefore).toISOString()}. Leave it out to start now.`,
+    )
+  // A script that is late starts at once.
   const start = notBefore !== null && notBefore > now ? notBefore : null
   if (deadline !== null && deadline <= (start ?? now))
     throw new UsageError(
@@ -333,6 +335,16 @@ function checkTimes(options: Pick<BatchOptions, 'notBefore' | 'deadline'>, now: 
     )
   return { notBefore: start, deadline }
 }
+
+/** @param value a script without types may pass anything */
+function timeOf(value: unknown): number | null {
+  if (value === undefined || value === null) return null
+  const at = value instanceof Date ? value.getTime() : Number.NaN
+  if (Number.isFinite(at)) return at
+  throw new UsageError('Expected a date for notBefore and deadline.')
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000
 
 const SHORT_MS = 3000
 

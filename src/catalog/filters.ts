@@ -55,9 +55,9 @@ export function parseFilters(text: string): Filters {
   return filters as Filters
 }
 
-/** Any JSON object may be filters. */
+/** Any JSON object may be filters. A script may pass a Map, which has no keys of its own. */
 export function isFilters(value: unknown): value is Filters {
-  return isExactRecord(value)
+  return isExactRecord(value) && !(Symbol.iterator in value)
 }
 
 /**
@@ -75,6 +75,7 @@ export function withPlainNumbers(value: unknown, levels: number = DEEPEST + 1): 
 /** The first number in it that a plain number would change; null: none. */
 function changedNumber(value: unknown): string | null {
   if (isLosslessNumber(value)) return value.value
+  if (typeof value === 'bigint') return describeValue(value)
   if (typeof value !== 'object' || value === null) return null
   for (const inner of Object.values(value)) {
     const changed = changedNumber(inner)
@@ -111,8 +112,9 @@ export function describeValue(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (isLosslessNumber(value)) return truncate(value.value, LONGEST_FOUND)
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
-  if (typeof value === 'object' && value !== null) return 'an object'
-  return truncate(JSON.stringify(value), LONGEST_FOUND)
+  if (typeof value === 'object' && value !== null) return Symbol.iterator in value ? 'an iterable' : 'an object'
+  if (typeof value === 'bigint') return `the BigInt ${truncate(String(value), LONGEST_FOUND)}`
+  return truncate(JSON.stringify(value) ?? String(value), LONGEST_FOUND)
 }
 
 /**

@@ -65,6 +65,11 @@ async function* rawRows(
 }
 
 function rawRow(row: unknown, position: number): RawRow {
+  // A web stream does not say what it holds.
+  if (ArrayBuffer.isView(row))
+    throw new UsageError(
+      'Expected objects as rows, found bytes. Pass the file as { path }, or as a stream of Node: Readable.fromWeb(stream).',
+    )
   const text = jsonOf(row, position)
   const bytes = Buffer.byteLength(text)
   if (bytes > LONGEST_ROW_BYTES)

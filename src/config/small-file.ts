@@ -1,8 +1,11 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { errorCode } from '../domain/errors.js'
 
 /** Far more than settings or a key need. */
 const LARGEST_BYTES = 1024 * 1024
+
+/** How long the other end of a pipe may write nothing. */
+const PIPE_PATIENCE_MS = 10_000
 
 class NoSmallFileError extends Error {}
 
@@ -12,7 +15,8 @@ class NoSmallFileError extends Error {}
  * @throws the system's error, or NoSmallFileError, whose message is a phrase for what was found
  */
 export function readSmallFile(path: string): string {
-  const fd = openSync(path, 'r')
+  // Opening a named pipe that nobody writes to would block, signals included.
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     const stats = fstatSync(fd)
     // /dev/null reads as an empty file, which is what the user means.
@@ -20,14 +24,31 @@ export function readSmallFile(path: string): string {
       throw new NoSmallFileError('a device')
     const bytes = Buffer.alloc(LARGEST_BYTES + 1)
     let length = 0
+    let giveUpAt = performance.now() + PIPE_PATIENCE_MS
     for (;;) {
-      const read = readSync(fd, bytes, length, bytes.length - length, null)
+      const read = readNow(fd, bytes, length)
+      if (read === null || (read === 0 && length === 0 && stats.isFIFO())) {
+        if (performance.now() > giveUpAt) throw new NoSmallFileError('a pipe into which nothing is written')
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+        continue
+      }
       length += read
+      giveUpAt = performance.now() + PIPE_PATIENCE_MS
       if (length > LARGEST_BYTES) throw new NoSmallFileError('more than 1 MB')
       if (read === 0) return bytes.toString('utf8', 0, length).replace(/^\uFEFF/, '')
     }
   } finally {
     closeSync(fd)
+  }
+}
+
+/** Null: the other end of the pipe has not written yet. */
+function readNow(fd: number, bytes: Buffer, from: number): number | null {
+  try {
+    return readSync(fd, bytes, from, bytes.length - from, null)
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') return null
+    throw error
   }
 }
 

@@ -300,8 +300,10 @@ describe('the whole of a batch', () => {
     expect(letter?.diedAt).toBeInstanceOf(Date)
     await expect(client.deadLetters.retry({})).rejects.toMatchObject({ code: 'confirmation_required' })
     // As a script without types may pass it.
-    const untyped = JSON.parse('{"all":"false"}')
-    await expect(client.deadLetters.retry(untyped)).rejects.toMatchObject({ code: 'confirmation_required' })
+    for (const untyped of [JSON.parse('{"all":"false"}'), undefined])
+      await expect(client.deadLetters.retry(untyped)).rejects.toMatchObject({ code: 'confirmation_required' })
+    const misspelt = client.deadLetters.retry(JSON.parse('{"all":true,"statuss":500}'))
+    await expect(misspelt).rejects.toThrow('There is no option "statuss": did you mean status?')
     expect(await client.deadLetters.retry({ status: 404 })).toEqual({ retried: 0, due: 0, withheld: 0, maybePaid: 0 })
     expect(await client.deadLetters.retry({ search: letter?.search })).toMatchObject({
       retried: 1,
@@ -451,11 +453,25 @@ test('what a script without types may pass is refused with the reason, and leave
     [[[{ title: 'x' }], { name: 'x', query: 5 }], /^Expected the option query to be a text, found number/],
     [[[{ title: 'x' }], { name: 'x', query: '{title}', id: 7 }], /^Expected the option id to be a text, found number/],
     [[[{ titel: 'x' }], { name: 'x', query: '{title}' }], /no row has\. Did you mean "titel"\?/],
+    [
+      [[{ title: 'x' }], { ...options, max_credits: 2 }],
+      /^There is no option "max_credits": did you mean maxCredits\?/,
+    ],
+    [[[{ title: 'x' }], { ...options, limit: 5n }], /^expected limit to be a whole number .* found the BigInt 5/],
+    [
+      [[{ title: 'x' }], { ...options, filters: new Map() }],
+      /^expected filters to be a JSON object, found an iterable/,
+    ],
+    [[[{ title: 'x' }], { ...options, filters: { year: 60n } }], /unchanged, found the BigInt 60/],
+    [[[{ title: 'x' }], { ...options, notBefore: '2099-01-01' }], /^Expected a date for notBefore and deadline/],
+    [[[{ title: 'x' }], { ...options, notBefore: new Date(1e9) }], /^Expected the start .* found 1970-01-12T13:46:40/],
+    [[new Response('title\nx\n').body, options], /^Expected objects as rows, found bytes/],
   ] as const) {
     await expect(open.plan(...input)).rejects.toMatchObject({ code: 'usage', message: expect.stringMatching(said) })
   }
   expect(await system.store.batches.find(null)).toBeNull()
   const planned = await client.plan(films(1), options)
+  await expect(client.wait(planned.id, { timeoutMs: Number.NaN })).rejects.toThrow(/^Expected timeoutMs .* found NaN/)
   await planned.drop()
   await expect(planned.release()).rejects.toMatchObject({ code: 'refused' })
 })

@@ -220,8 +220,9 @@ describe('completion', () => {
     expect(completed(script, 'submit', 'x.csv', '--max-')).toEqual(['--max-credits', '--max-age'])
     expect(completed(script, 'export', '--format', '')).toEqual(['csv', 'jsonl'])
     expect(completed(script, 'export', '-f', 'j')).toEqual(['jsonl'])
-    expect(completed(script, 'show', '--')).toEqual(['--batch', '--json'])
-    expect(completed(script, 'dead-letters', 'show', '--')).toEqual(['--json'])
+    expect(completed(script, 'show', '--')).toEqual(['--batch', '--json', '--help'])
+    expect(completed(script, 'dead-letters', 'show', '--')).toEqual(['--json', '--help'])
+    expect(completed(script, 'he')).toEqual(['help'])
     expect(completed(script, 'completion', '')).toEqual(['bash', 'zsh', 'fish'])
     // The shell's own file names then.
     for (const words of [

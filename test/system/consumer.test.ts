@@ -1,7 +1,8 @@
 /** The package as others use it: a TypeScript project of its own and a CommonJS file, each through a whole batch. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { cp, mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { type SystemUnderTest, startSystem } from '../support/system-under-test.js'
@@ -52,4 +53,19 @@ test('a CommonJS file gets the client by require and runs a batch', async () => 
     ids: ['1 tagged', '2 tagged', '3 tagged'],
     missing: 'no_such_batch',
   })
+})
+
+test('a watch without Redis keeps its process alive until the end of the batch', async () => {
+  await system.submit(3)
+  expect(await system.cli(['down'])).toMatchObject({ code: 0 })
+  const child = spawn(process.execPath, ['watch.cjs'], {
+    cwd: project,
+    env: system.env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines: string[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (lines.push(line) === 1) expect(await system.cli(['cancel', 'films', '--yes'])).toMatchObject({ code: 0 })
+  }
+  expect(lines).toEqual(['released null', 'cancelled rows_without_answer'])
 })

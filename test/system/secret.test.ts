@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, test } from '@jest/globals'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
@@ -41,6 +42,19 @@ test('the key is nowhere in Redis, database, logs or process list, though the AP
   for (const file of files)
     expect({ file, key: (await readFile(file)).includes(SIMULATOR_KEY) }).toEqual({ file, key: false })
 }, 240_000)
+
+test('the key comes from a pipe, and a pipe into which nothing is written is named', async () => {
+  system = await startSystem()
+  const pipe = join(system.dir, 'key')
+  execFileSync('/usr/bin/mkfifo', [pipe])
+  const env = { TRACKYARD_API_KEY: '', TRACKYARD_API_KEY_FILE: pipe }
+  const command = 'dist/scripts/trackyard-batch.js'
+  const silent = await system.start(command, ['status'], env).exited
+  expect([silent.code, silent.stderr]).toEqual([78, expect.stringContaining('a pipe into which nothing is written')])
+  const worker = system.start(command, ['worker'], env)
+  await writeFile(pipe, SIMULATOR_KEY)
+  await worker.waitForEvent('worker.started')
+})
 
 async function filesUnder(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true })

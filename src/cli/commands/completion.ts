@@ -1,4 +1,4 @@
-import { Argument, type Command, type Option } from 'commander'
+import { Argument, type Command, Option } from 'commander'
 import type { Act } from '../lib/cli.js'
 import { addExamples } from '../lib/parse.js'
 
@@ -33,13 +33,18 @@ interface Entry {
   readonly values: readonly string[]
 }
 
+/** What commander adds by itself. */
+const HELP_OPTION = new Option('-h, --help', 'print help')
+const HELP_COMMAND = { name: 'help', summary: 'print this help, or the help of a command' }
+
 /** From commander's own tree, so that no option can be forgotten. */
 function entriesOf(command: Command, path = ''): Entry[] {
-  const subcommands = command.commands.map((each) => ({ name: each.name(), summary: each.summary() }))
+  const named = command.commands.map((each) => ({ name: each.name(), summary: each.summary() }))
+  const subcommands = path === '' ? [...named, HELP_COMMAND] : named
   const own: Entry = {
     path,
     summary: command.summary(),
-    options: command.options.filter(({ hidden }) => !hidden),
+    options: [...command.options.filter(({ hidden }) => !hidden), HELP_OPTION],
     subcommands,
     takesFile: command.registeredArguments.some((argument) => argument.name() === 'file'),
     values: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),

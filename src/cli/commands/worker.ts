@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { ExitCode } from '../../domain/errors.js'
+import { type ExitCode, UsageError } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { addExamples } from '../lib/parse.js'
 import { runInForeground } from '../lib/session.js'
@@ -12,9 +12,10 @@ export function define(command: Command, act: Act): void {
     )
     .option('--healthy', 'health check: exit 0 if a worker is running on this host, else exit 1')
     .option('--json', 'with --healthy: print one JSON document on stdout')
-    .action(({ healthy }: { readonly healthy?: boolean }) =>
+    .action(({ healthy, json }: { readonly healthy?: boolean; readonly json?: boolean }) =>
       act(async (cli) => {
         if (healthy === true) return checkHealth(cli)
+        if (json === true) throw new UsageError('--json goes with --healthy: a worker writes a log, on stderr.')
         const { startWorker } = await import('../../app/start-worker.js')
         return runInForeground(cli, startWorker)
       }),

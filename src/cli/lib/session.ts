@@ -39,7 +39,9 @@ export async function runInForeground(
   cli: Cli,
   start: (settings: Settings, log: Logger, interrupted: AbortSignal) => Promise<Service>,
 ): Promise<ExitCode> {
-  const { runProcess, settingsOf } = await import('../../app/entry.js')
-  cli.detail(`data directory: ${settingsOf(cli.io).dataDir}`)
-  return runProcess(cli.io, start)
+  const { runProcess } = await import('../../app/entry.js')
+  return runProcess(cli.io, (settings, ...more) => {
+    cli.detail(`data directory: ${settings.dataDir}`)
+    return start(settings, ...more)
+  })
 }

@@ -1,0 +1,36 @@
+import { didYouMean } from '../domain/did-you-mean.js'
+import { UsageError } from '../domain/errors.js'
+import type { SubmitOptions } from './batch-client.js'
+
+export const SUBMIT_OPTIONS = Object.keys({
+  name: true,
+  query: true,
+  id: true,
+  limit: true,
+  filters: true,
+  priority: true,
+  maxCredits: true,
+  first: true,
+  maxAgeDays: true,
+  notBefore: true,
+  deadline: true,
+  delimiter: true,
+  encoding: true,
+  headerRow: true,
+  continues: true,
+  onProgress: true,
+  signal: true,
+} satisfies Record<keyof SubmitOptions, true>)
+
+/**
+ * A script without types may misspell an option: `max_credits` would be no cap, and `statuss` every dead letter.
+ * @throws UsageError
+ */
+export function refuseUnknownOptions(options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  const near = didYouMean(unknown, known)
+  throw new UsageError(`There is no option "${unknown}"${near === null ? '' : `: did you mean ${near}?`}`, {
+    hint: `The options are ${known.join(', ')}.`,
+  })
+}
