@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { fstatSync, writeFileSync } from 'node:fs'
 import { exitAtSignal, interruptSignal, workingDirectory } from '../src/app/process.js'
 import { jsonStyle, openCli } from '../src/cli/lib/cli.js'
 
@@ -16,8 +17,19 @@ const io = {
   },
   interruptSignal,
 }
+// Node's own write to a file tries once: where the disk takes only a part, the rest is lost without an error.
+if (fstatSync(1).isFile()) {
+  process.stdout._write = (chunk: Uint8Array, _encoding, done) => {
+    try {
+      writeFileSync(1, chunk)
+      done()
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+}
 let isOver = false
-exitAtSignal(() => {
+const isInterrupted = exitAtSignal(() => {
   const cli = openCli(io, isOver ? null : jsonStyle(argv))
   cli.say('Interrupted.')
   cli.finish({ code: 'interrupted', message: 'Interrupted.', hint: null })
@@ -28,7 +40,9 @@ const code = await run(argv, io)
 isOver = true
 process.exitCode = code
 // Whatever is still open (an unread stdin, work abandoned after the grace period) must not keep the process alive. Only
-// unwritten output may.
+// unwritten output may; after an interrupt for a second, since its reader may never read on.
+const endedAt = performance.now()
 setInterval(() => {
-  if (process.stdout.writableLength === 0) process.exit(code)
+  const isLate = isInterrupted() && performance.now() - endedAt > 1000
+  if (isLate || process.stdout.writableLength === 0) process.exit(code)
 }, 100).unref()

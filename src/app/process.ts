@@ -107,8 +107,9 @@ export function interruptSignal(): { readonly signal: AbortSignal; dispose(): vo
  * Handles stop signals as long as there is no `interruptSignal`: the command has just begun, or has
  * nothing to stop cleanly. Exits with 130, as shells expect.
  * @param tell says that it was interrupted; not called for a second signal
+ * @returns whether a command was interrupted
  */
-export function exitAtSignal(tell: () => void): void {
+export function exitAtSignal(tell: () => void): () => boolean {
   let isEnding = false
   onStopSignals((name, atOnce) => {
     if (process.listenerCount(name) > 1) {
@@ -120,6 +121,7 @@ export function exitAtSignal(tell: () => void): void {
     tell()
     process.exit(130)
   })
+  return () => isEnding
 }
 
 async function rejectLate(signal: AbortSignal): Promise<never> {

@@ -14,14 +14,18 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   const cli = openCli(io, jsonStyle(argv))
   const { code, error } = await runProgram(argv, cli).then(
     (exitCode) => ({ code: exitCode, error: null }),
-    (thrown: unknown) => report(thrown, cli),
+    // What kept stdout from being written is told below.
+    async (thrown: unknown) =>
+      thrown === (await outputFailure()) ? { code: OUTPUT_FAILED, error: null } : report(thrown, cli),
   )
   cli.finish(error)
   const failure = await outputFailure()
   if (failure === null) return code
   cli.say(`Could not write the output (${failure.message}). Free some space, or write it elsewhere, and try again.`)
-  return 3
+  return OUTPUT_FAILED
 }
+
+const OUTPUT_FAILED: ExitCode = 3
 
 function report(error: unknown, cli: Cli): { readonly code: ExitCode; readonly error: ErrorBody | null } {
   // The reader closed the pipe, as in `| head`.

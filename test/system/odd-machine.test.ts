@@ -59,3 +59,34 @@ test('a worker whose log cannot be written works on', async () => {
   expect((await worked).code).toBe(0)
   expect(system.simulator.paid()).toBe(5)
 }, 240_000)
+
+const EXPORT = '"$NODE" "$ROOT/dist/scripts/trackyard-batch.js" export --out -'
+
+test('an export of which the disk takes only a part has failed', async () => {
+  system = await startSystem()
+  const rows = Array.from({ length: 200 }, (_, n) => `${n},${'x'.repeat(1000)}\n`)
+  const catalog = await system.file('long.csv', `id,title\n${rows.join('')}`)
+  expect(await system.cli(['submit', catalog, '--query', '{title}', '--yes'])).toMatchObject({ code: 0 })
+  // In units of 512 or 1024 bytes: enough to read the store, not for the rows, which are written at once.
+  const { code, said } = await shell(`ulimit -f 64; exec ${EXPORT} > tagged.csv`)
+  expect([code, said]).toEqual([3, expect.stringMatching(/^Could not write the output \(EFBIG: .*\n$/)])
+})
+
+test('an export whose reader has seen enough ends, and does not say that it is complete', async () => {
+  system = await startSystem()
+  await system.submit(5000)
+  expect((await shell(`{ ${EXPORT}; echo "code $?" >&2; } | head -1`)).said).toBe('code 0\n')
+})
+
+test('an interrupt ends an export whose reader stands still', async () => {
+  system = await startSystem()
+  await system.submit(5000)
+  const child = spawn('sh', ['-c', `exec ${EXPORT}`], {
+    cwd: system.dir,
+    env: { ...system.env, NODE: process.execPath, ROOT },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'readable')
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([1, null])
+})

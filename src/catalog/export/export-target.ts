@@ -150,11 +150,15 @@ async function writeText(file: FileHandle, text: string, shown: string): Promise
 /** A named pipe: a stream that we opened, so we close it. */
 function toPipe(pipe: Writable, shown: string): Target {
   const target = toStream(pipe)
+  const orExplain = (done: Promise<void>) =>
+    done.catch((error: unknown) => {
+      throw explainWriteError(error, shown)
+    })
   return {
-    ...target,
     path: shown,
+    write: (text) => orExplain(target.write(text)),
     finish: async () => {
-      await target.finish()
+      await orExplain(target.finish())
       pipe.end()
     },
     abandon: async () => {
@@ -185,19 +189,29 @@ async function openPipe(path: string, signal: AbortSignal | undefined): Promise<
 
 /** The caller's stream: it is written, and its caller closes it. */
 function toStream(stream: Writable): Target {
-  // Between two writes an error would have no listener; the next write finds it in `errored`.
-  const onError = () => {}
+  // Kept here: Node's own stdout forgets its error and stays open. It may come between two writes.
+  let failure: Error | null = null
+  const onError = (error: Error) => {
+    failure ??= error
+  }
   stream.on('error', onError)
+  const requireOpen = () => {
+    const error = failure ?? stream.errored
+    if (error !== null) throw error
+    if (stream.destroyed || stream.writableEnded)
+      throw new UnreachableError('The output was closed before the last row.')
+  }
   return {
     path: null,
     write: async (text) => {
-      requireOpen(stream)
-      if (!stream.write(text)) await waitForDrain(stream)
+      requireOpen()
+      if (!stream.write(text)) await drainOrClose(stream)
+      requireOpen()
     },
     finish: async () => {
-      requireOpen(stream)
+      requireOpen()
       await new Promise<void>((resolve, reject) => {
-        stream.write('', (error) => (error ? reject(error) : resolve()))
+        stream.write('', (error) => (error ? reject(failure ?? error) : resolve()))
       })
       stream.off('error', onError)
     },
@@ -208,25 +222,15 @@ function toStream(stream: Writable): Target {
   }
 }
 
-function requireOpen(stream: Writable): void {
-  if (stream.destroyed || stream.writableEnded) throw closedEarlyError(stream)
-}
-
-/** Resolves when the stream takes more; rejects when it fails or is closed. */
-function waitForDrain(stream: Writable): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** An error destroys the stream, so it emits 'close' too. */
+function drainOrClose(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
     const settle = () => {
       stream.off('drain', settle).off('close', settle)
-      if (stream.destroyed) reject(closedEarlyError(stream))
-      else resolve()
+      resolve()
     }
-    // An error destroys the stream, so it emits 'close' too.
     stream.on('drain', settle).on('close', settle)
   })
-}
-
-function closedEarlyError(stream: Writable): Error {
-  return stream.errored ?? new UnreachableError('The output was closed before the last row.')
 }
 
 async function statOrNull(path: string) {
@@ -256,6 +260,11 @@ function explainWriteError(error: unknown, path: string): unknown {
       return new UnreachableError(`${path}: the disk is full. Nothing was replaced; make room and export again.`, {
         code: 'output_failed',
       })
+    case 'EPIPE':
+      return new UnreachableError(
+        `${path}: its reader closed the pipe before the last row. Export again to a reader that takes all rows.`,
+        { code: 'output_failed' },
+      )
     case 'ELOOP':
       return new OutputError(
         `${path}: expected a file to write, found a link that leads in a circle. Name another file with --out.`,
