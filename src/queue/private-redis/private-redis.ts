@@ -9,12 +9,12 @@ import { startServer, waitUntilUp } from './redis-server.js'
 import { askToEnd, keepInMemory, stateOf } from './redis-socket.js'
 import {
   checkSocketDirectory,
-  isOrphanOf,
-  isProcessAlive,
+  isServerOf,
   makeSocketDirectory,
   recordedServer,
   type ServerFiles,
   serverFiles,
+  wasStartedFor,
 } from './server-files.js'
 
 /**
@@ -63,12 +63,12 @@ export async function startOrConnectPrivateRedis(options: {
   })
 }
 
-/** Null when none is running. Starts nothing. @throws UnreachableError when its socket is not safe to use */
+/** Null when none is running. Starts nothing. @throws UnreachableError when one runs that cannot be reached, or its socket is not safe to use */
 export async function findPrivateRedis(options: { readonly dataDir: string }): Promise<PrivateRedis | null> {
   const files = await filesIn(options.dataDir)
   if (files === null) return null
-  const now = await stateOf(files.socketPath)
-  return now.state === 'up' ? { socketPath: files.socketPath, pid: now.pid } : null
+  const pid = await runningPid(files)
+  return pid === null ? null : { socketPath: files.socketPath, pid }
 }
 
 /** Why the last start failed, one sentence, for commands that do not start it; null: no start failed lately. */
@@ -84,15 +84,14 @@ export async function stopPrivateRedis(options: { readonly dataDir: string }): P
   const files = await filesIn(options.dataDir)
   if (files === null) return false
   return withFileLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
-    const now = await stateOf(files.socketPath)
-    if (now.state === 'absent') return false
-    if (now.state !== 'up') throw await unreachable(files, now.state)
+    const pid = await runningPid(files)
+    if (pid === null) return false
     await askToEnd(files.socketPath)
     const deadline = performance.now() + ENDS_WITHIN_MS
-    while (isProcessAlive(now.pid)) {
+    while (await isServerOf(pid, files)) {
       if (performance.now() > deadline) {
         throw new UnreachableError(
-          `The private Redis (pid ${now.pid}) was asked to stop and is still running. See ${files.logFile}.`,
+          `The private Redis (pid ${pid}) was asked to stop and is still running. See ${files.logFile}.`,
         )
       }
       await sleep(20)
@@ -120,7 +119,7 @@ export async function keepPrivateRedis(options: {
   const { dataDir, log, everyMs = CHECK_EVERY_MS } = options
   const ending = new AbortController()
 
-  let lastPid = (await findPrivateRedis({ dataDir }))?.pid ?? null
+  let lastPid = (await findPrivateRedis({ dataDir }).catch(() => null))?.pid ?? null
 
   async function check(): Promise<void> {
     try {
@@ -157,12 +156,13 @@ export async function keepPrivateRedis(options: {
 }
 
 /**
- * If the data directory was deleted, its server would run forever and be out of reach. Killed, since one that ends
- * by itself removes its socket and pid file: those at that place are the new server's.
+ * After the data directory was deleted or moved, its server would run forever, out of reach of all but the processes
+ * that are connected to it: these must come to the new one. Killed, since a server that ends by itself removes its socket
+ * and pid file, and those at that place are the new server's.
  */
 async function endOrphan(pid: number, dataDir: string): Promise<void> {
   const files = await filesIn(dataDir)
-  if (files !== null && (await isOrphanOf(pid, files))) process.kill(pid, 'SIGKILL')
+  if (files !== null && (await wasStartedFor(pid, files))) process.kill(pid, 'SIGKILL')
 }
 
 /** Waits while a server loads. @returns its pid; null when none is running. @throws UnreachableError when starting one would be unsafe */
@@ -170,21 +170,29 @@ async function waitWhileLoading(files: ServerFiles, log: Logger): Promise<number
   const { state } = await stateOf(files.socketPath)
   if (state === 'silent') throw await unreachable(files, state)
   if (state === 'loading') await waitUntilUp(files, log, async () => null)
-  const now = await stateOf(files.socketPath)
-  if (now.state === 'up') return now.pid
-  // No socket: the server may be exiting, so wait a moment.
+  return runningPid(files)
+}
+
+/** Null when none is running. @throws UnreachableError when one runs that cannot be reached */
+async function runningPid(files: ServerFiles): Promise<number | null> {
   const deadline = performance.now() + EXITS_WITHIN_MS
-  while ((await recordedServer(files)) !== null) {
+  for (;;) {
+    const now = await stateOf(files.socketPath)
+    if (now.state === 'up') return now.pid
+    // A process without a socket may be starting or exiting, so wait a moment.
+    if (now.state === 'absent' && (await recordedServer(files)) === null) return null
     if (performance.now() > deadline) throw await unreachable(files, now.state)
     await sleep(50)
   }
-  return null
 }
 
 async function unreachable(files: ServerFiles, state: string): Promise<UnreachableError> {
-  const pid = await recordedServer(files)
+  const pid = (await recordedServer(files)) ?? 'unknown'
+  if (state === 'loading')
+    return new UnreachableError(`The private Redis (pid ${pid}) is still loading its data. Try again in a moment.`)
   return new UnreachableError(
-    `The private Redis (pid ${pid ?? 'unknown'}) is running, but its socket ${files.socketPath} is ${state}. End that process (\`kill ${pid ?? 'PID'}\`), then try again.`,
+    `The private Redis (pid ${pid}) is running, but its socket ${files.socketPath} is ${state}, so nobody can tell what workers do. ` +
+      `End that process (\`kill ${pid === 'unknown' ? 'PID' : pid}\`); running workers start it again within seconds. Then try again.`,
   )
 }
 

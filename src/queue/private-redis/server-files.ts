@@ -120,22 +120,25 @@ export async function recordedServer(files: ServerFiles): Promise<number | null>
   return (await isServerOf(pid, files)) ? pid : null
 }
 
-/** Whether this process is a redis-server whose directory, formerly this one, was deleted. */
-export async function isOrphanOf(pid: number, files: ServerFiles): Promise<boolean> {
-  return isProcessAlive(pid) && (await isServerOf(pid, files, `${files.dir} (deleted)`))
+/** False also for a zombie, which a killed or frozen parent leaves. */
+export async function isServerOf(pid: number, files: ServerFiles): Promise<boolean> {
+  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null)
+  if (cwd === null) return wasStartedFor(pid, files)
+  const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')
+  return SERVERS.test(name) && cwd === (await realpath(files.dir).catch(() => files.dir))
 }
 
-/** @param inDir its working directory, as Linux shows it */
-async function isServerOf(pid: number, files: ServerFiles, inDir?: string): Promise<boolean> {
-  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null)
-  if (cwd !== null) {
-    const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')
-    return /redis|valkey/.test(name) && cwd === (inDir ?? (await realpath(files.dir).catch(() => files.dir)))
-  }
-  const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'command=']).catch(() => ({
-    stdout: '',
-  }))
-  return stdout.includes('redis-server') && stdout.includes(files.socketPath)
+const SERVERS = /redis|valkey/
+
+/** Also after its directory was moved or deleted: a server's title has the path of its socket. A zombie has no title. */
+export async function wasStartedFor(pid: number, { socketPath }: ServerFiles): Promise<boolean> {
+  const title = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() =>
+    promisify(execFile)('ps', ['-p', String(pid), '-o', 'command=']).then(
+      ({ stdout }) => stdout,
+      () => '',
+    ),
+  )
+  return SERVERS.test(title) && title.includes(socketPath)
 }
 
 /** Whether a process with this pid exists, of any user. */

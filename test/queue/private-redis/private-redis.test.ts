@@ -104,11 +104,11 @@ describe('start or connect', () => {
     expect((await startOrConnectPrivateRedis({ dataDir, log })).started).toBe(true)
   })
 
-  test('no second server starts while one without its socket is alive', async () => {
+  test('no second server starts while one without its socket is alive, and nobody takes it for stopped', async () => {
     const first = await startOrConnectPrivateRedis({ dataDir, log })
     await rm(first.socketPath)
-    const second = startOrConnectPrivateRedis({ dataDir, log })
-    await expect(second).rejects.toThrow(`pid ${first.pid}`)
+    for (const use of [startOrConnectPrivateRedis, findPrivateRedis, stopPrivateRedis])
+      await expect(use({ dataDir, log })).rejects.toThrow(`pid ${first.pid}`)
     process.kill(first.pid, 'SIGKILL')
   })
 
@@ -120,6 +120,14 @@ describe('start or connect', () => {
     } finally {
       process.kill(first.pid, 'SIGCONT')
     }
+  })
+
+  test('it is stopped although the process that started it is frozen and leaves a zombie', async () => {
+    const child = starter()
+    const { pid } = await replyOf(child)
+    child.kill('SIGSTOP')
+    expect(await stopPrivateRedis({ dataDir })).toBe(true)
+    expect(isProcessAlive(pid)).toBe(true)
   })
 
   test('a data directory with a long path has its socket at a fixed place', async () => {
@@ -193,16 +201,15 @@ describe('keeping it alive', () => {
     expect(await startOrConnectPrivateRedis({ dataDir, log })).toMatchObject({ started: false, pid: second })
   })
 
-  test('when the data directory is moved, the server in it is left alone', async () => {
+  test('when the data directory is moved, open queues come to the new server at its path', async () => {
     const first = await startOrConnectPrivateRedis({ dataDir, log })
-    const moved = `${dataDir} moved`
-    open.onClose(async () => process.kill(first.pid, 'SIGKILL'))
+    const queue = await open.queue({ connection: first })
+    await queue.registry.claimOwnership('mine')
     const keeper = await keepPrivateRedis({ dataDir, log, everyMs: 20 })
     open.onClose(() => keeper.stop())
-    await rename(dataDir, moved)
-    await eventually('another one runs', async () => (await findPrivateRedis({ dataDir })) !== null)
-    await keeper.stop()
-    expect(await found(moved)).toMatchObject({ pid: first.pid })
+    await rename(dataDir, `${dataDir} moved`)
+    await eventually('they are there', async () => (await queue.registry.owner()) === null)
+    await eventually('the old one has ended', () => !isProcessAlive(first.pid))
   })
 
   test('after stop, a server that exits is not restarted', async () => {
