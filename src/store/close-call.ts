@@ -152,18 +152,20 @@ async function overlapping(tx: Transaction, { id, sent_at, in_flight, outcome }:
 /**
  * An answer is kept even if its search is dead or in another round: it is paid for. A pause or rate
  * limit is written in the same transaction.
+ * @param now of the save, days after the end of the call if a full disk was freed then. Pauses begin and batches are
+ * complete at that time: auto-resume would be over for a pause that began with the end of the call
  */
 async function settle(tx: Transaction, call: CallToClose, end: CallEnd, now: number): Promise<void> {
   const { decision } = end
   switch (decision.do) {
     case 'succeed':
-      return keepAnswer(tx, { id: call.search_id, state: call.state }, decision, end.now)
+      return keepAnswer(tx, { id: call.search_id, state: call.state }, { ...decision, at: end.now }, now)
     case 'deadLetter':
-      return endSearch(tx, call, end, decision)
+      return endSearch(tx, call, end, decision, now)
     case 'retry':
       return useAttempt(tx, call)
     case 'pause':
-      await addPause(tx, { cause: decision.cause, since: end.now, detail: decision.detail })
+      await addPause(tx, { cause: decision.cause, since: now, detail: decision.detail })
       return
     case 'rateLimit':
       await extendRateLimit(tx, decision.until, now, decision.said)
@@ -181,8 +183,9 @@ type ForGood = Extract<Decision, { do: 'deadLetter' }>
 async function endSearch(
   tx: Transaction,
   call: CallToClose,
-  { facts, now }: CallEnd,
+  { facts }: CallEnd,
   decision: ForGood,
+  now: number,
 ): Promise<void> {
   if (decision.usesAttempt) useAttempt(tx, call)
   if (!decision.usesAttempt || call.search_round === call.round) {

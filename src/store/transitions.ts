@@ -74,15 +74,21 @@ export async function retryDead(tx: Transaction, ids: readonly number[]): Promis
 export function keepAnswer(
   tx: Transaction,
   search: CurrentSearch,
-  answer: { readonly body: string; readonly tracks: number; readonly tagging?: Tagging | null },
+  answer: {
+    readonly body: string
+    readonly tracks: number
+    readonly tagging?: Tagging | null
+    /** When it was received. */
+    readonly at: number
+  },
   now: number,
 ): void {
   if (search.state === 'answered') return
   tx.send(
-    `update search set state = 'answered', answered_at = @now, tracks = @tracks,
+    `update search set state = 'answered', answered_at = @at, tracks = @tracks,
        queued_priority = null, queued_at = null, ${NO_DEATH}
      where id = @id`,
-    { now, tracks: answer.tracks, id: search.id },
+    { at: answer.at, tracks: answer.tracks, id: search.id },
   )
   tx.send('insert into answer (search_id, body) values (@id, @body)', { id: search.id, body: answer.body })
   if (answer.tagging) {
@@ -116,7 +122,7 @@ const NO_DEATH = `died_at = null, death_reason = null, death_status = null, deat
 /**
  * Updates the counters of every batch that wants these searches. A released batch is complete when
  * nothing is pending. A retry makes it incomplete, and its completion is announced again.
- * @param now when the outcome came; null when there is none, so that nothing is completed
+ * @param now when the outcome is saved; null when there is none, so that nothing is completed
  */
 function recount(tx: Transaction, ids: readonly number[], from: Bucket, to: Bucket, now: number | null): void {
   if (ids.length === 0) return

@@ -114,7 +114,8 @@ test('every kind of decision is recorded: nothing paid for is bought again', asy
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({
     ...{ sent: 0, answered: 1, unreadable: 1, transient: 1, rate_limited: 1, out_of_credits: 2 },
   })
-  expect(await store.pauses.list()).toEqual([{ cause: 'no_credits', since: 11_000, detail: 'Out of credits' }])
+  // Auto-resume looks for a top-up for some hours from then on, however old the 402 is.
+  expect(await store.pauses.list()).toEqual([{ cause: 'no_credits', since: now(), detail: 'Out of credits' }])
   expect(await store.pauses.rateLimitedUntil(20_000)).toBe(70_000)
   expect(await claim(store, 'answered')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
   expect(await claim(store, 'unreadable')).toMatchObject({ kind: 'nothing_to_do', why: 'dead' })

@@ -114,6 +114,14 @@ describe('outcomes that come late', () => {
     expect(await charged(store, id)).toBe(1)
   })
 
+  test('an outcome that is saved late completes a batch when it is saved, not before the batch was made', async () => {
+    await released(store, ['a'])
+    const call = await granted(store, 'a')
+    const later = await released(store, ['a'], {}, { createdAt: 50_000 })
+    await close(store, call, 'answered', { now: 11_000, savedAt: 60_000 })
+    expect((await store.batches.find(String(later)))?.completedAt).toBe(60_000)
+  })
+
   test('a late answer to a call that was seen as unknown hides no later one', async () => {
     await released(store, ['a', 'b', 'c'])
     const late = await granted(store, 'a', { now: 10_000 })
