@@ -246,7 +246,7 @@ export interface BatchStatus {
  * - `rows_without_answer`: finished, but rows are dead, invalid or cancelled.
  * - `rows_withheld`: only withheld rows remain.
  * - `batch_dropped`: its submit ended before the release.
- * - `timed_out`: the work continues.
+ * - `timed_out`: the wait is over; nothing was changed.
  */
 export type WaitOutcome = 'done' | 'rows_without_answer' | 'rows_withheld' | 'batch_dropped' | 'timed_out'
 

@@ -92,6 +92,11 @@ export async function readStatus(session: Session, which: WhichBatches): Promise
   }
 }
 
+/** How many workers run; null: not known. */
+export function workersOf({ report, redisProblem }: StatusSnapshot): number | null {
+  return redisProblem === null ? report.queue.workers : null
+}
+
 /**
  * A throttle that tolerates an unreachable Redis. Pauses are rows in the store and every claim
  * reads them, so pausing and resuming work without Redis. A running worker sets the flag in Redis
@@ -101,17 +106,23 @@ export interface TolerantThrottle {
   readonly throttle: PauseThrottle
   /** False after any operation failed. */
   wasReached(): boolean
+  /** How many workers run. Null: Redis is unreachable. */
+  workers(): Promise<number | null>
 }
 
 /** @throws ConfigurationError if Redis belongs to another store */
 export async function openTolerantThrottle(session: Session): Promise<TolerantThrottle> {
-  const { queue } = await runningQueue(session)
+  const { queue, redisProblem } = await runningQueue(session)
   let reached = queue !== null
 
-  async function attempt<T>(work: (throttle: PauseThrottle) => Promise<T>, otherwise: T): Promise<T> {
+  function attempt<T>(work: (throttle: PauseThrottle) => Promise<T>, otherwise: T): Promise<T> {
+    return withQueue(({ throttle }) => work(throttle), otherwise)
+  }
+
+  async function withQueue<T>(work: (queue: SearchQueue) => Promise<T>, otherwise: T): Promise<T> {
     if (queue === null) return otherwise
     try {
-      return await work(queue.throttle)
+      return await work(queue)
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error
       reached = false
@@ -121,6 +132,11 @@ export async function openTolerantThrottle(session: Session): Promise<TolerantTh
 
   return {
     wasReached: () => reached,
+    workers: () =>
+      withQueue<number | null>(
+        ({ registry }) => registry.workers(),
+        redisProblem === null && queue === null ? 0 : null,
+      ),
     throttle: {
       pause: () => attempt((throttle) => throttle.pause(), undefined),
       resume: () => attempt((throttle) => throttle.resume(), undefined),

@@ -1,6 +1,7 @@
 import { formatTimeAndWait, truncate } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
 import type { Batch, Store } from '../store/store.js'
+import { START_A_WORKER } from './pause-message.js'
 
 /**
  * A submit that is killed while it loads, or while it waits for the user's answer to the plan, leaves a batch without
@@ -18,11 +19,17 @@ export const HEARTBEAT_MS = 5000
 /** A submit without a heartbeat for this long counts as killed. */
 const ABANDONED_MS = 60_000
 
-/** Why nothing of a batch moves yet; null: it is released. */
-export function unreleasedMessage({ id, name, state, notBefore }: Batch, now: number): string | null {
+/** Why nothing of a batch moves yet; null: it is released. @param workers null: not known */
+export function unreleasedMessage(
+  { id, name, state, notBefore }: Batch,
+  now: number,
+  workers: number | null = null,
+): string | null {
   if (state !== 'loading') return null
-  if (notBefore !== null)
-    return `Batch ${id} (${truncate(name, 60)}) will be released at ${formatTimeAndWait(notBefore, now)}.`
+  if (notBefore !== null) {
+    const by = workers === 0 ? ` by a worker. ${START_A_WORKER}` : '.'
+    return `Batch ${id} (${truncate(name, 60)}) will be released at ${formatTimeAndWait(notBefore, now)}${by}`
+  }
   return `Batch ${id} (${truncate(name, 60)}) is being loaded by a submit and not released yet. If that submit was killed, the batch is dropped within about a minute.`
 }
 

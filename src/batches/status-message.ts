@@ -1,19 +1,12 @@
 import { type HoursInForce, hoursInWords } from '../domain/active-hours.js'
 import { formatClockTime, formatNumber, pluralize, truncate } from '../domain/format.js'
-import {
-  type AfterTopUp,
-  causesInWords,
-  isForCredits,
-  type Pause,
-  type PauseWatch,
-  pauseNextStep,
-  pauseSummary,
-  type WriteFailure,
-} from '../domain/pause.js'
+import { isForCredits, type Pause, type PauseWatch, type WriteFailure } from '../domain/pause.js'
 import type { QueueState } from '../domain/states.js'
 import type { SettingMismatch } from '../queue/worker-registry.js'
+import { releaseCommand } from '../store/batch-row.js'
 import type { Totals } from '../store/reports.js'
-import type { RefusedSearch } from '../store/store.js'
+import type { Batch, RefusedSearch } from '../store/store.js'
+import { pauseMessage } from './pause-message.js'
 
 export interface StatusFacts
   extends Pick<Totals, 'due' | 'callsLastMinute' | 'rateLimitedCalls' | 'failedCalls' | 'refused'> {
@@ -45,7 +38,7 @@ export interface StatusFacts
   readonly creditsRemaining: number | null
   readonly withheld: number
   /** The only batch with withheld rows; null: none, or several. */
-  readonly withheldBatch: number | null
+  readonly withheldBatch: Pick<Batch, 'id' | 'maxCredits' | 'charged'> | null
   /** Workers with other settings than those in force. */
   readonly mismatches: readonly (SettingMismatch & { readonly host: string; readonly pid: number })[]
   readonly now: number
@@ -120,7 +113,7 @@ function explainWork(facts: StatusFacts): StatusMessage {
     return { state: 'paused', reason: pausedReason(facts), until: hoursBegin }
   const work = due + active
   if (facts.workers === 0) {
-    const undone = `No worker is running; ${searches(due)} due. Start one with \`trackyard-batch up\`.`
+    const undone = `No worker is running; ${searches(due)} due. Start one with \`trackyard-batch up\`.${alsoRateLimited(facts)}`
     return { state: 'no_workers', reason: work > 0 ? undone : idleReason(facts), until: null }
   }
   if (facts.rateLimitedUntil !== null && facts.rateLimitedUntil > facts.now && work > 0) {
@@ -219,58 +212,28 @@ function hoursAhead({ activeHours, hoursOverriddenUntil, now }: StatusFacts): st
 function pausedReason(facts: StatusFacts): string {
   const { activeHours, due, now } = facts
   const begin = hoursBeginAt(facts)
-  if (begin === null || activeHours === null) return otherPauses(facts)
-  return `Outside the active hours (${hoursInWords(activeHours)}): no calls until ${formatClockTime(begin, now)}; ${searchesWait(due)}. They start by themselves then; to call now, run \`trackyard-batch resume --now\`.`
+  if (begin === null || activeHours === null) return `${otherPauses(facts)}${alsoRateLimited(facts)}`
+  return `Outside the active hours (${hoursInWords(activeHours)}): no calls until ${formatClockTime(begin, now)}; ${searchesWait(due)}. They start by themselves then; to call now, run \`trackyard-batch resume --now\`.${alsoRateLimited(facts)}`
 }
 
-function otherPauses({ pauses, watch, autoResumeMs, workers, due, now }: StatusFacts): string {
-  const [first, ...others] = pauses
-  if (first === undefined) return ''
-  const also = others.length === 0 ? '' : ` Also paused: ${causesInWords(others.map(({ cause }) => cause))}.`
-  const needed = isForCredits(first.cause) ? ` and ${due === 1 ? 'needs' : 'need'} ${pluralize(due, 'credit')}` : ''
-  // Without a worker nobody checks the balance.
-  const known = workers === 0 ? { ...watch, nextAt: null } : watch
-  const cost = `${searchesWait(due)}${needed}.`
-  return `${pauseMessage(first, now, { watch: known, autoResumeMs }, cost)}${also}`
+function otherPauses(facts: StatusFacts): string {
+  const { pauses, due, redisProblem } = facts
+  const isUnpaid = pauses.some(({ cause }) => isForCredits(cause))
+  const needed = isUnpaid ? ` and ${due === 1 ? 'needs' : 'need'} ${pluralize(due, 'credit')}` : ''
+  const workers = redisProblem === null ? facts.workers : null
+  return pauseMessage(pauses, { ...facts, workers }, `${searchesWait(due)}${needed}.`)
 }
 
-type AutoResume = Pick<StatusFacts, 'watch' | 'autoResumeMs'>
-
-/** @param cost a sentence: what waits because of the pause */
-export function pauseMessage(pause: Pause, now: number, autoResume: AutoResume, cost = ''): string {
-  const { cause } = pause
-  const after = afterTopUp(pause, now, autoResume)
-  const isChecked = isForCredits(cause) && after.follows === 'auto-resume'
-  const check = isChecked ? balanceChecks(pause, now, autoResume) : nextProbe(pause, now, autoResume)
-  const next = pauseNextStep(cause, after) + check
-  return [pauseSummary(pause, formatClockTime(pause.since, now)), cost, next].filter((part) => part !== '').join(' ')
-}
-
-/** Workers note when they probe an outage next. */
-function nextProbe({ cause }: Pause, now: number, { watch: { nextAt } }: AutoResume): string {
-  return cause !== 'outage' || nextAt === null || nextAt < now ? '' : ` Next probe at ${formatClockTime(nextAt, now)}.`
+function alsoRateLimited(facts: StatusFacts): string {
+  const { rateLimitedUntil, rateLimitDetail, outOfToday, now } = facts
+  if (rateLimitedUntil === null || rateLimitedUntil <= now) return ''
+  const limit = outOfToday ? 'the daily call limit is used up' : 'rate limited by the API'
+  return ` Also ${limit} until ${formatClockTime(rateLimitedUntil, now)}${quoted(rateLimitDetail)}.`
 }
 
 /** A warning while credits are left. */
 export function creditsEndMessage(creditsMissing: number, endAt: number, now: number): string {
   return `Credits last until about ${formatClockTime(endAt, now)}; ${formatNumber(creditsMissing)} short.`
-}
-
-/** Auto-resume ends after some hours, so that a monthly allowance is not spent unattended. */
-function afterTopUp({ since }: Pause, now: number, { autoResumeMs }: AutoResume): AfterTopUp {
-  if (autoResumeMs === 0)
-    return { follows: 'resume by hand', why: 'auto-resume is off (TRACKYARD_AUTO_RESUME_HOURS is 0)' }
-  const until = formatClockTime(since + autoResumeMs, now)
-  if (now < since + autoResumeMs) return { follows: 'auto-resume', until }
-  return { follows: 'resume by hand', why: `auto-resume ended at ${until} (TRACKYARD_AUTO_RESUME_HOURS)` }
-}
-
-/** Leaves out a check from before this pause, and a planned check that is overdue. */
-function balanceChecks({ since }: Pause, now: number, { watch: { askedAt, nextAt } }: AutoResume): string {
-  const last = askedAt === null || askedAt < since ? null : `last checked at ${formatClockTime(askedAt, now)}`
-  const next = nextAt === null || nextAt < now ? null : `next checked at ${formatClockTime(nextAt, now)}`
-  const parts = [last, next].filter((part) => part !== null)
-  return parts.length === 0 ? '' : ` Balance ${parts.join(', ')}.`
 }
 
 function runningReason(facts: StatusFacts): string {
@@ -309,7 +272,7 @@ function idleReason(facts: StatusFacts): string {
   const noWorker = facts.workers === 0 ? ', and no worker is running' : ''
   if (facts.withheld > 0) {
     const [are, them] = facts.withheld === 1 ? ['is', 'it'] : ['are', 'them']
-    return `Nothing is due${noWorker}; ${pluralize(facts.withheld, 'row')} ${are} withheld by a cap. Run \`trackyard-batch release ${facts.withheldBatch ?? 'BATCH'}\` to continue with ${them}.`
+    return `Nothing is due${noWorker}; ${pluralize(facts.withheld, 'row')} ${are} withheld by a cap. Run \`${releaseCommand(facts.withheldBatch)}\` to continue with ${them}.`
   }
   return `Nothing is due${noWorker}.`
 }

@@ -66,7 +66,7 @@ export async function status(parts: StatusParts, which: WhichBatches = { limit: 
       facts === null ? [] : facts.mismatches.map((each) => ({ ...each, host: facts.host, pid: facts.pid })),
     ),
     withheld: batches.reduce((sum, report) => sum + report.withheld, 0),
-    withheldBatch: onlyId(batches.filter(({ withheld }) => withheld > 0)),
+    withheldBatch: onlyBatch(batches.filter(({ withheld }) => withheld > 0)),
     now,
   })
   const forecastOf = (due: number) =>
@@ -128,8 +128,8 @@ export async function status(parts: StatusParts, which: WhichBatches = { limit: 
   }
 }
 
-function onlyId([first, ...others]: readonly BatchReport[]): number | null {
-  return first === undefined || others.length > 0 ? null : first.batch.id
+function onlyBatch([first, ...others]: readonly BatchReport[]): BatchReport['batch'] | null {
+  return first === undefined || others.length > 0 ? null : first.batch
 }
 
 interface QueueState {

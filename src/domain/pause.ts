@@ -105,7 +105,7 @@ function topUpStep(step: string, after: AfterTopUp, orByHand: string): string {
     case 'unknown':
       return `${step}. \`trackyard-batch status\` tells whether calls then resume by themselves.`
     case 'auto-resume':
-      return `${step}. Calls resume by themselves if the balance suffices by ${after.until}${orByHand}.`
+      return `${step}. Calls then resume by themselves if the balance suffices by ${after.until}${orByHand}.`
     case 'resume by hand':
       return `${step}, then run \`trackyard-batch resume\`: ${after.why}.`
     default:

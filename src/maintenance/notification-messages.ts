@@ -1,7 +1,7 @@
 import { formatCost, formatDateTime, formatNumber, formatRowCounts, isoOrNull, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import { type Pause, type PauseCause, pauseNextStep, pauseSummary, resumedSummary } from '../domain/pause.js'
-import { type StoredBatch, unfinishedRows } from '../store/batch-row.js'
+import { releaseCommand, type StoredBatch, unfinishedRows } from '../store/batch-row.js'
 
 /**
  * Notifications: what happened, figures, the next command. A worker writes them, so they use only figures that are cheap:
@@ -125,10 +125,9 @@ export function budgetUsedNotification(batch: StoredBatch): Notification {
     `${formatNumber(unfinishedRows(batch))} still to do`,
     `${pluralize(batch.charged, 'credit')} used`,
   ]
-  const release = `trackyard-batch release ${batch.id}${isFirst ? '' : ' --max-credits N'}`
   return {
     event: 'batch.budget_used',
-    text: `${nameOf(batch)} has ${what}: ${parts.join(', ')}. Look at it with \`trackyard-batch export ${batch.id}\`; continue with \`${release}\`.`,
+    text: `${nameOf(batch)} has ${what}: ${parts.join(', ')}. Look at it with \`trackyard-batch export ${batch.id}\`; continue with \`${releaseCommand(batch)}\`.`,
     ...about(batch),
   }
 }

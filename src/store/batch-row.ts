@@ -126,6 +126,12 @@ export function capOf({ maxCredits, first }: Caps): number | null {
   return maxCredits === null || first === null ? (maxCredits ?? first) : Math.min(maxCredits, first)
 }
 
+/** The command that continues a batch with withheld rows. @param batch null: several */
+export function releaseCommand(batch: Pick<Batch, 'id' | 'maxCredits' | 'charged'> | null): string {
+  const isCapUsed = batch === null || (batch.maxCredits !== null && batch.charged >= batch.maxCredits)
+  return `trackyard-batch release ${batch?.id ?? 'BATCH'}${isCapUsed ? ' --max-credits N' : ''}`
+}
+
 /** Calls that it may still be charged with. A search that several batches want counts for each. */
 export function creditsNeeded(batch: StoredBatch): number {
   if (batch.state !== 'released') return 0

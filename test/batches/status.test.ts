@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { forecast } from '../../src/batches/estimate.js'
+import { pauseMessage } from '../../src/batches/pause-message.js'
 import { status } from '../../src/batches/status.js'
-import { pauseMessage, type StatusFacts, statusMessage } from '../../src/batches/status-message.js'
+import { type StatusFacts, statusMessage } from '../../src/batches/status-message.js'
 import { waitFor } from '../../src/batches/wait.js'
 import { parseActiveHours } from '../../src/domain/active-hours.js'
 import { systemClock } from '../../src/domain/clock.js'
@@ -127,11 +128,17 @@ describe('the status message', () => {
     expect(said({ rateLimitedUntil: NOW + 60_000 })).toMatchObject({ state: 'idle', reason: 'Nothing is due.' })
     const nobody = 'Nothing is due, and no worker is running.'
     expect(said({ workers: 0 })).toEqual({ state: 'no_workers', reason: nobody, until: null })
-    expect(said({ withheld: 1, withheldBatch: 7 }).reason).toBe(
+    const withheldBatch = { id: 7, maxCredits: null, charged: 20 }
+    expect(said({ withheld: 1, withheldBatch }).reason).toBe(
       'Nothing is due; 1 row is withheld by a cap. Run `trackyard-batch release 7` to continue with it.',
     )
-    expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap\. Run `trackyard-batch release BATCH`/)
-    expect(said({ withheld: 90, withheldBatch: 7 }).reason).toContain('`trackyard-batch release 7`')
+    expect(said({ withheld: 90 }).reason).toMatch(
+      /90 rows are withheld by a cap\. Run `trackyard-batch release BATCH --max-credits N`/,
+    )
+    expect(said({ withheld: 90, withheldBatch: { ...withheldBatch, maxCredits: 30 } }).reason).toContain('release 7`')
+    expect(said({ withheld: 90, withheldBatch: { ...withheldBatch, maxCredits: 20 } }).reason).toContain(
+      '`trackyard-batch release 7 --max-credits N` to continue',
+    )
     expect(said({ withheld: 90, workers: 0 }).reason).toMatch(
       /^Nothing is due, and no worker is running; 90 rows are with/,
     )
@@ -240,7 +247,7 @@ describe('the status message', () => {
   })
 
   test.each(PAUSE_CAUSES)('a pause for %s shows since when, why and what ends it', (cause) => {
-    const text = pauseMessage({ cause, since: NOW, detail: 'the detail' }, NOW, QUIET)
+    const text = pauseMessage([{ cause, since: NOW, detail: 'the detail' }], QUIET)
     expect(text).toMatch(/since \d\d:\d\d:\d\d/)
     expect(text).toContain('the detail')
     expect(text).toMatch(/`trackyard-batch |lower TRACKYARD_CREDIT_RESERVE/)
@@ -291,7 +298,7 @@ describe('the status message', () => {
       const still = said({ pauses, watch }).reason
       const byHand = cause === 'reserve' ? '' : ', or with `trackyard-batch resume`'
       expect(still).toContain(
-        ` Calls resume by themselves if the balance suffices by ${at(NOW + 22 * 3_600_000)}${byHand}.`,
+        ` Calls then resume by themselves if the balance suffices by ${at(NOW + 22 * 3_600_000)}${byHand}.`,
       )
       const over = said({ pauses, watch, autoResumeMs: 3_600_000 }).reason
       expect(over).toContain(
@@ -305,16 +312,37 @@ describe('the status message', () => {
     },
   )
 
-  test('no credits shows what the waiting searches need; other causes follow', () => {
-    const pauses = [
-      { cause: 'no_credits', since: NOW, detail: 'Out of credits' },
-      { cause: 'operator', since: NOW, detail: '' },
-    ] as const
-    expect(said({ pauses, due: 70 }).reason).toMatch(
-      /70 searches wait and need 70 credits\. Top up\..* Also paused: by hand\.$/,
-    )
-    expect(said({ pauses: pauses.slice(1), due: 70 }).reason).not.toMatch(/need/)
+  test('no credits shows what the waiting searches need', () => {
+    const pauses = [{ cause: 'no_credits', since: NOW, detail: 'Out of credits' }] as const
+    expect(said({ pauses, due: 70 }).reason).toMatch(/70 searches wait and need 70 credits\. Top up\. Calls then/)
+    expect(said({ pauses: [{ ...pauses[0], cause: 'operator' }], due: 70 }).reason).not.toMatch(/need/)
   })
+
+  test('a pause by hand keeps its reason beside another one, which then does not end by itself', () => {
+    const byHand = { cause: 'operator', since: NOW - 60_000, detail: 'lunch' } as const
+    const empty = { cause: 'no_credits', since: NOW, detail: 'Out of credits' } as const
+    expect(said({ pauses: [byHand, empty], due: 70 }).reason).toBe(
+      'Paused: no credits left since 12:00:00 (the API says "Out of credits"). 70 searches wait and need 70 credits. ' +
+        'Top up, then run `trackyard-batch resume`: only that ends the other pause. ' +
+        'Also paused by hand since 11:59:00 (lunch).',
+    )
+    expect(said({ pauses: [byHand], rateLimitedUntil: NOW + 60_000, due: 1 }).reason).toMatch(
+      /Run `trackyard-batch resume` to continue\. Also rate limited by the API until 12:01:00\.$/,
+    )
+  })
+
+  test.each(PAUSE_CAUSES.filter((cause) => cause !== 'outside_hours'))(
+    'a pause for %s names a missing worker, if it is known that none runs',
+    (cause) => {
+      const pauses = [{ cause, since: NOW, detail: 'the detail' }]
+      const nobody = 'No worker is running: start one with `trackyard-batch up`.'
+      const watch = { askedAt: null, nextAt: NOW + 30_000 }
+      expect(said({ pauses, watch, workers: 0, due: 2 }).reason).toContain(` ${nobody} `)
+      expect(said({ pauses, watch, workers: 0, due: 2 }).reason).not.toMatch(/next checked|Next probe/)
+      expect(said({ pauses, workers: 1, due: 2 }).reason).not.toContain('No worker')
+      expect(said({ pauses, workers: 0, due: 2, redisProblem: 'Redis is away.' }).reason).not.toContain('No worker')
+    },
+  )
 })
 
 describe('the report', () => {

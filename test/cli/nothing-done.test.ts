@@ -104,7 +104,10 @@ test('a batch that is still loading is not exported, and `wait` says so', async 
     const waited = await desk.type(['wait', 'night', '--timeout', '0'])
     const loading = 'Batch \\d+ \\(night\\) is being loaded by a submit and not released yet\\. If .* about a minute\\.'
     expect(waited.stderr).toMatch(
-      new RegExp(`^0 of 1 row done; .*\\. ${loading}\nTimed out\\. ${loading} Wait again`, 'm'),
+      new RegExp(
+        `^0 of 1 row done; .*\\. ${loading}\nStopped waiting after 0 s; nothing was changed\\. ${loading} Wait again`,
+        'm',
+      ),
     )
     expect([waited.code, waited.stderr]).toEqual([5, expect.not.stringMatching(/Nothing is due|The work continues/)])
     await planned.release()

@@ -7,6 +7,7 @@ import { openSearchQueue } from '../../src/queue/search-queue.js'
 import { CONTROLS } from '../../src/simulator/controls.js'
 import { openStore } from '../../src/store/open-store.js'
 import { batchNamed } from '../support/in-process-system.js'
+import { limitRate } from '../support/pauses.js'
 import { type Desk, interruptingAfter, openDesk } from './setup.js'
 
 /** Dead letters, pauses, caps, the account, the simulator. */
@@ -148,7 +149,10 @@ describe('pause and resume', () => {
     expect((await desk.type(['pause', '--reason', 'lunch'])).code).toBe(0)
     expect((await report()).queue).toMatchObject({ state: 'paused', reason: expect.stringContaining('lunch') })
     expect((await desk.type(['pause'])).stdout).toMatch(/already/)
-    expect((await desk.type(['resume'])).stdout).toBe('Resumed (was paused: by hand).\n')
+    expect(await desk.type(['resume'])).toMatchObject({
+      stdout: 'Resumed (was paused: by hand).\n',
+      stderr: expect.stringContaining('No worker is running: start one with `trackyard-batch up`.'),
+    })
     expect((await report()).queue.state).toBe('no_workers')
     expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
   })
@@ -186,6 +190,28 @@ describe('pause and resume', () => {
     expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
   })
 
+  test('resume says all that it ended, and what still stops the calls', async () => {
+    const store = await openStore({ path: join(desk.dataDir, 'trackyard.db') })
+    const now = Date.now()
+    const pause = async () => {
+      await store.pauses.add({ cause: 'no_credits', since: now, detail: 'empty' })
+      await store.pauses.add({ cause: 'outside_hours', since: now, detail: '' })
+    }
+    const hours = { hours: '22:00-06:00', zone: 'UTC', closedFrom: now - 1000, closedUntil: now + 3_600_000 }
+    await store.pauses.setActiveHours({ ...hours, nextEnd: now + 7_200_000 })
+    await pause()
+    await limitRate(store, now + 60_000, now)
+    expect((await desk.type(['resume'])).stdout).toBe(
+      'Pause ended (no credits). Still paused (outside the active hours). The rate limit by the API is lifted. ' +
+        'Calls start by themselves when the active hours begin; to call now, add --now.\n',
+    )
+    await pause()
+    expect((await desk.type(['resume', '--now'])).stdout).toMatch(
+      /^Resumed \(was paused: no credits, outside the active hours\)\. One call at a time is made until one succeeds\. The active hours are overridden until they end at .*\.\n$/,
+    )
+    await store.close()
+  })
+
   test('both work without Redis, and say so', async () => {
     const paused = await desk.type(['pause'], AWAY)
     expect(paused.code).toBe(0)
@@ -216,6 +242,9 @@ describe('caps', () => {
     const { code, stderr } = await desk.type(['release', 'night'])
     expect(code).toBe(4)
     expect(stderr).toMatch(/--max-credits N.*--all/)
+    const raise = '`trackyard-batch release 1 --max-credits N`'
+    expect((await desk.type(['wait', 'night'])).stderr).toContain(raise)
+    expect((await report()).queue.reason).toContain(raise)
     expect((await desk.type(['release', 'night', '--max-credits', '2'])).code).toBe(0)
     await desk.work()
     expect(desk.simulator.paid()).toBe(2)
@@ -249,6 +278,9 @@ describe('caps', () => {
     const scheduled = await desk.type(['submit', '-', '--name', 'night', ...later], { stdin: lines })
     expect(scheduled.stderr).toContain('To release it now: `trackyard-batch release 1`.')
     const env = { TRACKYARD_CONFIRM_ABOVE: '2' }
+    expect((await desk.type(['wait', '1', '--timeout', '0'])).stderr).toMatch(
+      /nothing was changed\. Batch 1 \(night\) will be released at .* by a worker\. No worker is running: start one/,
+    )
     const asked = await desk.type(['release', '1'], { env })
     expect([asked.code, asked.stderr]).toEqual([
       4,
@@ -313,7 +345,9 @@ describe('caps', () => {
     const store = await openStore({ path: join(desk.dataDir, 'trackyard.db') })
     const leave = () => store.batches.create({ ...batchNamed('left'), createdAt: Date.now() - 120_000 })
     await leave()
-    expect((await desk.type(['wait', '--timeout', '0'])).stderr).toMatch(/^Timed out\. Batch 1 \(night\)/m)
+    expect((await desk.type(['wait', '--timeout', '0'])).stderr).toMatch(
+      /^Stopped waiting after 0 s; nothing was changed\. Batch 1 \(night\)/m,
+    )
     await leave()
     const { code, stdout } = await desk.type(['cancel', 'left'])
     expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/dropped\. Nothing was spent/) })

@@ -79,7 +79,7 @@ test('outside the hours a worker makes no call until resume --now; plain resume 
   expect((await system.cli(['resume'])).stdout).toContain('add --now')
   expect((await system.status()).queue.causes).toEqual(['outside_hours'])
   expect(receivedAt()).toEqual([])
-  expect((await system.cli(['resume', '--now'])).stdout).toMatch(/Resumed until the active hours end/)
+  expect((await system.cli(['resume', '--now'])).stdout).toMatch(/active hours are overridden until they end at/)
   expect((await system.cli(['wait', '--timeout', '60'])).code).toBe(0)
   expect(receivedAt()).toHaveLength(20)
 }, 180_000)

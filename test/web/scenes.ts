@@ -192,7 +192,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
       report: {
         ...paused(
           'no_credits',
-          'Paused: no credits left since 02:10:09 (the API says "Insufficient credits"). 31,432 searches wait and need 31,432 credits. Top up. Calls resume by themselves if the balance suffices by 14:10:09, or with `trackyard-batch resume`. Balance last checked at 02:20:00, next checked at 02:35:00.',
+          'Paused: no credits left since 02:10:09 (the API says "Insufficient credits"). 31,432 searches wait and need 31,432 credits. Top up. Calls then resume by themselves if the balance suffices by 14:10:09, or with `trackyard-batch resume`. Balance last checked at 02:20:00, next checked at 02:35:00.',
           34,
         ),
         credits: { ...credits, remaining: 0, needed: 31_432, missing: 31_432 },

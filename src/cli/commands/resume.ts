@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { openFeeding, openTolerantThrottle, type Session } from '../../app/session.js'
+import { START_A_WORKER } from '../../batches/pause-message.js'
 import { type ResumedByHand, resumeByHand } from '../../control/pauses.js'
 import type { ExitCode } from '../../domain/errors.js'
 import { formatTime, pluralize } from '../../domain/format.js'
@@ -25,7 +26,7 @@ export function define(command: Command, act: Act): void {
 
 async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
   return withSession(cli, async (session) => {
-    const { throttle, wasReached } = await openTolerantThrottle(session)
+    const { throttle, wasReached, workers } = await openTolerantThrottle(session)
     const resumed = await resumeByHand({ ...session, queue: { throttle } }, now)
     cli.result('resume', {
       ended: resumed.lifted,
@@ -35,10 +36,12 @@ async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
       redis_reached: wasReached(),
     })
     cli.print(message(resumed, session.now()))
+    const hasWorker = (await workers()) !== 0
+    if (!hasWorker) cli.say(START_A_WORKER)
     const notice = await reserveNotice(session, resumed)
     if (notice !== null) cli.say(notice)
     if (resumed.retried > 0) cli.print(`${dueAgainText(resumed.retried)} (refused because of the key).`)
-    if (!wasReached()) cli.say('Redis is unreachable or not running. Workers continue when they reach it again.')
+    if (hasWorker && !wasReached()) cli.say('Redis is unreachable. Workers continue when they reach it again.')
     if (!wasReached() || resumed.retried === 0) return 0
     return interruptible<ExitCode>(
       cli,
@@ -61,28 +64,32 @@ async function reserveNotice({ store, settings }: Session, { lifted }: ResumedBy
   return `The queue pauses again at the next search: ${pluralize(left, 'credit')} ${left === 1 ? 'is' : 'are'} left and ${settings.creditReserve} are kept in reserve. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker.`
 }
 
-const ONE_AT_A_TIME = 'One call at a time is made until one succeeds.'
-
+/** Every pause that ended, and whatever still keeps calls from starting. */
 function message({ lifted, stillActive, rateLimit, hoursOverriddenUntil }: ResumedByHand, now: number): string {
-  if (stillActive.includes('outside_hours') && stillActive.length === 1)
-    return 'Still outside the active hours. Calls start by themselves when they begin; to call now, add --now.'
-  if (hoursOverriddenUntil !== null && stillActive.length === 0)
-    return `Resumed until the active hours end, at ${formatTime(hoursOverriddenUntil, now)}.`
-  if (lifted.length === 0 && stillActive.length === 0) return nothingPaused(rateLimit)
-  const hasProbe =
+  const isApiTried =
     rateLimit === 'of the API' || lifted.some((cause) => cause !== 'operator' && cause !== 'outside_hours')
-  const probe = stillActive.length === 0 && hasProbe ? ` ${ONE_AT_A_TIME}` : ''
-  return `${resumedSummary(lifted, stillActive)}${probe}`
+  const sentences = [
+    ...(lifted.length + stillActive.length > 0 ? [resumedSummary(lifted, stillActive)] : nothingPaused(rateLimit)),
+    ...(rateLimit === 'of the API' ? ['The rate limit by the API is lifted.'] : []),
+    ...(stillActive.length === 0 && isApiTried ? ['One call at a time is made until one succeeds.'] : []),
+    ...(hoursOverriddenUntil === null
+      ? []
+      : [`The active hours are overridden until they end at ${formatTime(hoursOverriddenUntil, now)}.`]),
+    ...(stillActive.length === 1 && stillActive[0] === 'outside_hours'
+      ? ['Calls start by themselves when the active hours begin; to call now, add --now.']
+      : []),
+  ]
+  return sentences.join(' ')
 }
 
-function nothingPaused(rateLimit: ResumedByHand['rateLimit']): string {
+function nothingPaused(rateLimit: ResumedByHand['rateLimit']): string[] {
   switch (rateLimit) {
     case 'of the API':
-      return `The rate limit by the API is lifted. ${ONE_AT_A_TIME}`
+      return []
     case 'in Redis only':
-      return 'Nothing was paused. A stale rate limit in Redis is lifted.'
+      return ['Nothing was paused. A stale rate limit in Redis is lifted.']
     case null:
-      return 'Nothing was paused.'
+      return ['Nothing was paused.']
     default:
       return rateLimit satisfies never
   }

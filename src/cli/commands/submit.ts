@@ -4,7 +4,7 @@ import type { BatchOptions } from '../../app/batch-client.js'
 import { keepHeapSmall } from '../../app/keep-heap-small.js'
 import type { Session } from '../../app/session.js'
 import type { BatchPlan, Released, SubmitSource } from '../../app/submit.js'
-import { pauseMessage } from '../../batches/status-message.js'
+import { pauseMessage } from '../../batches/pause-message.js'
 import { defaultBatchName } from '../../catalog/export/default-path.js'
 import { parseFilters } from '../../catalog/filters.js'
 import { parseMoment, systemTimeZone } from '../../domain/active-hours.js'
@@ -282,10 +282,10 @@ function withheld(id: number, { cap, creditsNeeded, estimate }: BatchPlan): stri
 async function sayNext(cli: Cli, session: Session, { id, plan }: Released, workers: number | null): Promise<void> {
   const isDone = plan.notBefore === null && plan.creditsNeeded + plan.alreadyQueued === 0
   const { store, now, settings } = session
-  const [pause] = isDone ? [] : await store.pauses.list()
-  if (pause !== undefined) {
+  const pauses = isDone ? [] : await store.pauses.list()
+  if (pauses.length > 0) {
     const autoResumeMs = settings.autoResumeHours * 60 * 60 * 1000
-    cli.say(pauseMessage(pause, now(), { watch: await store.pauses.watch(), autoResumeMs }))
+    cli.say(pauseMessage(pauses, { watch: await store.pauses.watch(), autoResumeMs, workers, now: now() }))
   }
   const next = isDone
     ? `trackyard-batch export ${id}`

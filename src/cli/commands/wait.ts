@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { readStatus, type Session } from '../../app/session.js'
+import { readStatus, type Session, type StatusSnapshot, workersOf } from '../../app/session.js'
 import { dropAbandoned, unreleasedMessage } from '../../batches/abandoned.js'
 import { findBatch, reportOf } from '../../batches/find-batch.js'
 import { batchStatus } from '../../batches/status.js'
@@ -15,6 +15,7 @@ import {
   UsageError,
 } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
+import { releaseCommand } from '../../store/batch-row.js'
 import type { BatchReport } from '../../store/store.js'
 import type { DocumentBody } from '../documents.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -42,7 +43,7 @@ export function define(command: Command, act: Act): void {
         'Succeeds only if every row has an answer, so `wait && export` never passes on less than you expect.',
     )
     .argument('[batch]', 'id or name (default: the latest)')
-    .option('--timeout <seconds>', 'stop waiting after this time; the work continues', parseWholeNumber(0))
+    .option('--timeout <seconds>', 'stop waiting after this time; changes nothing else', parseWholeNumber(0))
     .option('--allow-failures [percentage]', ALLOW_FAILURES, parsePercentage)
     .option('--report', 'write the morning report when it has ended; see `report`')
     .option('--follow', 'with --json: one document a line, at each change, before the last one')
@@ -103,6 +104,7 @@ export async function waitForBatch(
   const { batchId, timeoutMs, follow } = which
   const view = await openWaitView(cli, follow)
   let last: BatchReport | null = null
+  const looks: { latest: StatusSnapshot | null } = { latest: null }
   let nextLookAt = 0
   let isOver = false
   const waited = await interruptible<Waited | 'interrupted'>(
@@ -116,6 +118,7 @@ export async function waitForBatch(
           if (report.batch.state === 'loading') await dropAbandoned(session)
           if (performance.now() < nextLookAt) return
           const seen = await readStatus(session, { batchId, limit: 1, roughly: !follow })
+          looks.latest = seen
           nextLookAt = performance.now() + SHOW_EVERY_MS
           if (!isOver) view.show(report, seen)
         },
@@ -127,7 +130,12 @@ export async function waitForBatch(
   })
   // The looks before count roughly.
   if (waited === 'time is up' || waited === 'interrupted') last = await reportOf(session.store, batchId)
-  const error = errorOf(waited, last, { allowed: which.allowFailures, now: session.now() })
+  const error = errorOf(waited, last, {
+    allowed: which.allowFailures,
+    seconds: (timeoutMs ?? 0) / 1000,
+    look: looks.latest,
+    now: session.now(),
+  })
   if (error === null) cli.say(`${sentence(last)}Next: trackyard-batch export${idOf(last)}`)
   return { body: { outcome: outcomeOf(error), progress: last === null ? null : batchStatus(last) }, error }
 }
@@ -152,16 +160,22 @@ const idOf = (report: BatchReport | null) => (report === null ? '' : ` ${report.
 function errorOf(
   waited: Waited | 'interrupted',
   last: BatchReport | null,
-  { allowed, now }: { readonly allowed: AllowedFailures; readonly now: number },
+  about: {
+    readonly allowed: AllowedFailures
+    /** The timeout. */
+    readonly seconds: number
+    readonly look: StatusSnapshot | null
+    readonly now: number
+  },
 ): ReportedError | null {
   const batch = idOf(last)
   switch (waited) {
     case 'done':
-      return last === null ? null : withoutAnswer(last, allowed)
+      return last === null ? null : withoutAnswer(last, about.allowed)
     case 'withheld':
       return new RefusedError(`${sentence(last)}The remaining rows are withheld by a cap.`, {
         code: 'rows_withheld',
-        hint: `Release them with \`trackyard-batch release${batch}\`.`,
+        hint: `Release them with \`${releaseCommand(last?.batch ?? null)}\`.`,
       })
     case 'dropped':
       return new EndedEarlyError(
@@ -170,9 +184,8 @@ function errorOf(
       )
     case 'time is up':
     case 'interrupted': {
-      const end = waited === 'interrupted' ? 'Interrupted' : 'Timed out'
-      const unreleased = last === null ? null : unreleasedMessage(last.batch, now)
-      return new NotFinishedError(`${end}. ${unreleased ?? `${sentence(last)}The work continues.`}`, {
+      const end = waited === 'interrupted' ? 'Interrupted' : `Stopped waiting after ${formatNumber(about.seconds)} s`
+      return new NotFinishedError(`${end}; nothing was changed.${stateText(last, about)}`, {
         code: waited === 'interrupted' ? 'interrupted' : 'timed_out',
         hint: `Wait again with \`trackyard-batch wait${batch}\`.`,
       })
@@ -180,6 +193,19 @@ function errorOf(
     default:
       return waited satisfies never
   }
+}
+
+/** Where the batch is, and what moves it or does not. */
+function stateText(
+  last: BatchReport | null,
+  { look, now }: { readonly look: StatusSnapshot | null; readonly now: number },
+): string {
+  if (last === null) return ''
+  const unreleased = unreleasedMessage(last.batch, now, look === null ? null : workersOf(look))
+  if (unreleased !== null) return ` ${unreleased}`
+  const queue = look?.report.queue
+  const why = queue === undefined ? '' : queue.state === 'running' ? ' The work continues.' : ` ${queue.reason}`
+  return ` ${batchSentence(last)}${why}`
 }
 
 /** Null: every row has an answer, or as many have none as are allowed. */

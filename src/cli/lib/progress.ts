@@ -1,4 +1,4 @@
-import type { StatusSnapshot } from '../../app/session.js'
+import { type StatusSnapshot, workersOf } from '../../app/session.js'
 import { unreleasedMessage } from '../../batches/abandoned.js'
 import type { StatusReport } from '../../batches/status-report.js'
 import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from '../../domain/format.js'
@@ -69,13 +69,14 @@ function plainLines(cli: Cli): WaitView {
   let nextLineAt = 0
   let lastState = ''
   return {
-    show(batch, { report, redisProblem }) {
+    show(batch, look) {
+      const { report, redisProblem } = look
       const now = performance.now()
       const state = redisProblem?.message ?? [batch.batch.state, report.queue.state, ...report.queue.causes].join()
       if (now < nextLineAt && state === lastState) return
       nextLineAt = now + PLAIN_MS
       lastState = state
-      cli.say(`${progress(batch)}; ${facts(report)}. ${reason(batch, report)}`)
+      cli.say(`${progress(batch)}; ${facts(report)}. ${reason(batch, look)}`)
     },
     end() {},
   }
@@ -100,18 +101,18 @@ async function openBar(cli: Cli): Promise<WaitView> {
   const done = bars.create(1, 0, { text: '' }, { format: '{bar} {percentage}%  {text}' })
   const message = bars.create(1, 0, { text: '' })
   return {
-    show(batch, { report }) {
+    show(batch, look) {
       done.setTotal(Math.max(1, batch.items))
-      done.update(settled(batch), { text: `${progress(batch)}; ${facts(report)}` })
-      message.update(0, { text: truncate(reason(batch, report), Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
+      done.update(settled(batch), { text: `${progress(batch)}; ${facts(look.report)}` })
+      message.update(0, { text: truncate(reason(batch, look), Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
     },
     end: () => bars.stop(),
   }
 }
 
 /** An unreleased batch moves for no reason of the queue. */
-function reason({ batch }: BatchReport, { queue }: StatusReport): string {
-  return unreleasedMessage(batch, Date.now()) ?? queue.reason
+function reason({ batch }: BatchReport, look: StatusSnapshot): string {
+  return unreleasedMessage(batch, Date.now(), workersOf(look)) ?? look.report.queue.reason
 }
 
 function settled(batch: BatchReport): number {

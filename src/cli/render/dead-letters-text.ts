@@ -1,5 +1,6 @@
 import type { DeadLetter } from '../../domain/dead-letter.js'
 import { formatDateTime, formatNumber, formatTable, pluralize, truncate } from '../../domain/format.js'
+import { releaseCommand } from '../../store/batch-row.js'
 import type { BatchReport, Retried } from '../../store/store.js'
 import type { Paint } from '../lib/cli.js'
 
@@ -101,7 +102,7 @@ export function renderRetried({ retried, due, withheld }: Retried): string {
   const unwanted = retried - due - withheld
   const lines = [due === 0 ? 'None of them is due.' : `${dueAgainText(due)}.`]
   if (withheld > 0)
-    lines.push(`${formatNumber(withheld)} withheld by a cap: release them with \`trackyard-batch release\`.`)
+    lines.push(`${formatNumber(withheld)} withheld by a cap: release them with \`${releaseCommand(null)}\`.`)
   if (unwanted > 0)
     lines.push(
       `${formatNumber(unwanted)} wanted by no released batch (cancelled batches want nothing): submit them again to make them due.`,
