@@ -21,17 +21,24 @@ export async function copyConfiguredStore(
 ): Promise<Copied> {
   const log = silentLogger
   const target = targetOf(settings, to)
-  await withCleanup(async (cleanup) => {
+  return withCleanup(async (cleanup) => {
     const store = await openConfiguredStore(settings, log, cleanup)
     const queue = await openRunningQueue(settings, cleanup)
-    const isOurs = queue !== null && (await queue.registry.owner()) === store.id
-    const workers = isOurs ? await queue.registry.workers() : 0
-    if (workers > 0)
-      throw new RefusedError(
-        `${pluralize(workers, 'worker')} ${workers === 1 ? 'uses' : 'use'} the store: run \`trackyard-batch down\` first. Nothing was copied.`,
-      )
+    return copyStore({
+      from: { ...storeAddress(settings), log },
+      to: { ...target, log },
+      now: Date.now(),
+      progress,
+      refuseIfUsed: async () => {
+        const isOurs = queue !== null && (await queue.registry.owner()) === store.id
+        const workers = isOurs ? await queue.registry.workers() : 0
+        if (workers > 0)
+          throw new RefusedError(
+            `${pluralize(workers, 'worker')} ${workers === 1 ? 'uses' : 'use'} the store: run \`trackyard-batch down\` first. Nothing was copied.`,
+          )
+      },
+    })
   })
-  return copyStore({ from: { ...storeAddress(settings), log }, to: { ...target, log }, now: Date.now(), progress })
 }
 
 function targetOf(settings: Settings, to: string): Pick<OpenOptions, 'path' | 'database'> {

@@ -9,6 +9,7 @@ import type { Cleanup } from './cleanup.js'
 /**
  * Runs in every process that keeps the store open. Logs when the file is lost and when it is back,
  * and copies what only this process still has open. The store itself refuses new calls meanwhile.
+ * Ends the process when the store was copied elsewhere.
  */
 
 const CHECK_EVERY_MS = 1000
@@ -20,13 +21,13 @@ export const WORKERS_COPY_WITHIN_MS = 10_000
 
 /** @param rescuesAfterMs copy the lost store this long after the loss */
 export function storeCheck(
-  store: Pick<Store, 'writeFailure' | 'rescue'>,
+  store: Pick<Store, 'writeFailure' | 'rescue' | 'refuseIfMoved'>,
   log: Logger,
   rescuesAfterMs: number,
 ): MaintenanceTask {
   let logged: string | null = null
   return {
-    name: 'check the store file',
+    name: 'check the store',
     everyMs: CHECK_EVERY_MS,
     run: async () => {
       const since = store.writeFailure()?.since
@@ -35,6 +36,7 @@ export function storeCheck(
       if (cause !== null && cause !== logged) log.error({ event: 'store.lost' }, cause)
       if (cause === null && logged !== null) log.info({ event: 'store.found' }, 'the store is back; calls resume')
       logged = cause
+      await store.refuseIfMoved()
     },
   }
 }

@@ -1,4 +1,4 @@
-import { ConfigurationError, RefusedError, UnreachableError } from '../domain/errors.js'
+import { ConfigurationError, RefusedError, UnreachableError, UsageError } from '../domain/errors.js'
 import { IS_SCHEDULED_SQL } from './batch-row.js'
 import type { Queries, SqlValue, Transaction } from './engine.js'
 import { readMeta, writeMeta } from './meta.js'
@@ -13,6 +13,8 @@ export interface CopyOptions {
   readonly now: number
   /** Called every few thousand rows. */
   readonly progress: (table: string, rows: number) => void
+  /** Called once nobody else can change the old store. @throws RefusedError while a worker uses it */
+  readonly refuseIfUsed: () => Promise<void>
 }
 
 export interface Copied {
@@ -47,35 +49,42 @@ const EMPTY_IF_NEW = ['batch', 'search', 'call']
 const PAGE_ROWS = 1000
 
 /**
- * Copies a store to another database, in one transaction there. Before the commit, the number of rows of each table is
- * compared. Then the old store is marked as moved, so that opening it fails with the new address. A crash between the
- * commit and the mark leaves two complete stores, and the old one still works; the same command again only sets the mark.
- * No other process may use either store meanwhile.
- * @throws RefusedError when the target has rows of its own
+ * Copies a store to another database, in one transaction there. Meanwhile nobody else can change the old store: whoever
+ * tries finds it locked. Before the commit, the number of rows of each table is compared, and the old store is marked
+ * as moved, so that opening or changing it fails with the new address. A crash between the two commits leaves two
+ * complete stores, and the old one still works.
+ * @throws RefusedError when the target has rows of its own, or `refuseIfUsed` says so
  */
-export async function copyStore({ from, to, now, progress }: CopyOptions): Promise<Copied> {
+export async function copyStore({ from, to, now, progress, refuseIfUsed }: CopyOptions): Promise<Copied> {
   const source = await openEngine(from)
   try {
     const target = await openEngine(to)
     try {
-      const look = await source.connection.snapshot()
-      try {
-        await refuseOtherVersion(look, source.name)
-        await refuseWhileLoading(look, now)
-        // May take minutes, and a server ends a transaction that is idle for seconds.
-        const wanted = await counts(look)
-        await target.loader.write(async (tx) => {
-          if (!(await isNew(tx))) return refuseUnlessCopy(look, wanted, tx, target.name)
-          await copyTables(look, tx, progress)
-          await target.setLastIds(tx, await source.lastIds(look, NUMBERED))
-          await refuseUnlessWhole(tx, wanted, target.name)
-        })
-        const to = `${target.name} at ${new Date(now).toISOString()}`
-        await source.connection.write(async (tx) => writeMeta(tx, 'moved_to', to))
-        return { from: source.name, to: target.name, rows: total(wanted) }
-      } finally {
-        await look.close()
-      }
+      if (target.name === source.name)
+        throw new UsageError(`The store ${source.name} cannot be copied to itself. Name an empty database.`)
+      return await source.connection.write(async (held) => {
+        // The first answer comes once the lock is held.
+        await refuseOtherVersion(held, source.name)
+        await refuseWhileLoading(held, now)
+        await refuseIfUsed()
+        const look = await source.connection.snapshot()
+        try {
+          // May take minutes, and a server ends a transaction that is idle for seconds.
+          const wanted = await counts(look)
+          await target.loader.write(async (tx) => {
+            await refuseUnlessNew(tx, target.name)
+            await copyTables(look, tx, progress)
+            await target.setLastIds(tx, await source.lastIds(look, NUMBERED))
+            await refuseUnlessWhole(tx, wanted, target.name)
+            writeMeta(held, 'moved_to', `${target.name} at ${new Date(now).toISOString()}`)
+            // Fails if the old store's transaction has ended: others may have changed it, so nothing is committed here.
+            await readMeta(held, 'moved_to')
+          })
+          return { from: source.name, to: target.name, rows: total(wanted) }
+        } finally {
+          await look.close()
+        }
+      }, 'copy')
     } finally {
       await closeEngine(target)
     }
@@ -107,10 +116,11 @@ async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
     )
 }
 
-async function refuseUnlessCopy(look: Queries, wanted: Counts, tx: Queries, name: string): Promise<void> {
-  const isSameStore = (await readMeta(look, 'store_id')) === (await readMeta(tx, 'store_id'))
-  if (!isSameStore || !isSame(wanted, await counts(tx)))
-    throw new RefusedError(`The store ${name} is not empty: nothing was copied. Name an empty database.`)
+async function refuseUnlessNew(tx: Queries, name: string): Promise<void> {
+  for (const table of EMPTY_IF_NEW) {
+    if ((await tx.get(`select 1 as one from ${table} limit 1`)) !== undefined)
+      throw new RefusedError(`The store ${name} is not empty: nothing was copied. Name an empty database.`)
+  }
 }
 
 async function copyTables(look: Queries, tx: Transaction, progress: CopyOptions['progress']): Promise<void> {
@@ -150,13 +160,6 @@ async function* pagesOf(look: Queries, table: string, key: readonly string[]): A
     if (page.length > 0) yield page
     last = page.at(-1)
   } while (last !== undefined)
-}
-
-async function isNew(tx: Queries): Promise<boolean> {
-  for (const table of EMPTY_IF_NEW) {
-    if ((await tx.get(`select 1 as one from ${table} limit 1`)) !== undefined) return false
-  }
-  return true
 }
 
 type Counts = Readonly<Record<string, number>>

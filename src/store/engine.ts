@@ -6,7 +6,7 @@ import type { WriteFailure } from '../domain/pause.js'
  */
 export interface Connection {
   /**
-   * One write transaction: all of it or nothing. `work` awaits nothing but its own statements. It
+   * One write transaction: all of it or nothing. `work` awaits nothing but its own statements, unless it is a copy. It
    * must not open another transaction of this connection, which would wait for its end.
    * @throws UnreachableError for a database that is locked, out of reach, full, or not the store
    * any more
@@ -24,9 +24,10 @@ export interface Connection {
 
 /**
  * What a write is for. What must be kept (the end of a call may be paid for) is written even to an
- * open file that was deleted or replaced: it is rescued from there.
+ * open file that was deleted or replaced: it is rescued from there. A copy keeps all others from writing for as long as
+ * it reads, which may take minutes.
  */
-export type WritePurpose = 'change' | 'must be kept'
+export type WritePurpose = 'change' | 'must be kept' | 'copy'
 
 /**
  * Parameters are named in the text: `@name`. SQL that differs between the engines is written as a

@@ -1,5 +1,5 @@
 import type { AdjustableClock } from '../domain/clock.js'
-import { ConfigurationError } from '../domain/errors.js'
+import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { accountStore } from './account.js'
 import { activityStore } from './activity.js'
@@ -7,7 +7,7 @@ import { apiStore } from './api-record.js'
 import { batchStore } from './batches.js'
 import { callLedger } from './calls.js'
 import { deadLetterStore } from './dead-letters.js'
-import type { Engine, Transaction } from './engine.js'
+import type { Connection, Engine, Transaction } from './engine.js'
 import { feedStore } from './feed.js'
 import { groupCommit } from './group-commit.js'
 import { readMeta } from './meta.js'
@@ -70,6 +70,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     activity: activityStore(connection, reader),
     timeline: timelineStore(connection, reader),
     queueUse: queueUseStore(connection),
+    refuseIfMoved: () => refuseIfMoved(engine),
     close: async () => {
       await group.flush()
       await closeEngine(engine)
@@ -79,13 +80,38 @@ export async function openStore(options: OpenOptions): Promise<Store> {
 
 /** Opens one store's database, migrated. @throws ConfigurationError when it was copied elsewhere */
 export async function openEngine(options: OpenOptions): Promise<Engine> {
-  const engine = await openDatabase(options)
-  const moved = await engine.reader.read((tx) => readMeta(tx, 'moved_to')).catch(closing(engine))
-  if (moved === null) return engine
-  await closeEngine(engine)
-  throw new ConfigurationError(
-    `The store ${engine.name} was copied to ${moved} and is not used any more. Set TRACKYARD_DATABASE_URL to the copy (docs/several-machines.md).`,
-  )
+  const opened = await openDatabase(options)
+  await refuseIfMoved(opened).catch(closing(opened))
+  return { ...opened, connection: refuseChangesIfMoved(opened) }
+}
+
+async function refuseIfMoved({ connection, name }: Engine): Promise<void> {
+  const moved = await connection.read((tx) => readMeta(tx, 'moved_to'))
+  if (moved !== null) throw new ConfigurationError(movedSentence(name, moved))
+}
+
+/**
+ * Whoever opened the store before it was copied must not change it any more: that would be missing in the copy. A worker
+ * that cannot store the end of a call keeps it beside the store. What is loaded meanwhile is never released.
+ */
+function refuseChangesIfMoved({ connection, name }: Engine): Connection {
+  return {
+    ...connection,
+    write: (work, purpose) =>
+      connection.write(async (tx) => {
+        // Waits for no answer of its own: the lock is held meanwhile.
+        const reading = readMeta(tx, 'moved_to')
+        reading.catch(() => {})
+        const result = await work(tx)
+        const moved = await reading
+        if (moved !== null) throw new UnreachableError(movedSentence(name, moved), { code: 'store_unusable' })
+        return result
+      }, purpose),
+  }
+}
+
+function movedSentence(name: string, moved: string): string {
+  return `The store ${name} was copied to ${moved} and is not used any more. Set TRACKYARD_DATABASE_URL to the copy (docs/several-machines.md).`
 }
 
 async function openDatabase({ database, path, patienceMs, clock, ...options }: OpenOptions): Promise<Engine> {

@@ -62,5 +62,7 @@ export interface Store extends StoreHealth {
   readonly activity: ActivityStore
   readonly timeline: TimelineStore
   readonly queueUse: QueueUseStore
+  /** @throws ConfigurationError when it was copied elsewhere since it was opened: changes are refused from then on */
+  refuseIfMoved(): Promise<void>
   close(): Promise<void>
 }

@@ -1,20 +1,23 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
-import { RefusedError } from '../../src/domain/errors.js'
-import { COPIED_TABLES, copyStore } from '../../src/store/copy.js'
+import { RefusedError, UnreachableError, UsageError } from '../../src/domain/errors.js'
+import { COPIED_TABLES, type CopyOptions, copyStore } from '../../src/store/copy.js'
 import { SCHEMA_VERSION } from '../../src/store/migrations.js'
 import { type OpenOptions, openStore } from '../../src/store/open-store.js'
 import { openConnection } from '../../src/store/sqlite/connection.js'
 import type { Store } from '../../src/store/store.js'
 import { until } from '../support/until.js'
-import { feedAll, loaded, refOf, released, settle } from './setup.js'
+import { claim, close, feedAll, granted, loaded, newBatch, refOf, released, settle } from './setup.js'
 
 const NOW = 1_000_000
-const progress = () => {}
+
+const copy = (from: OpenOptions, to: OpenOptions, options: Partial<CopyOptions> = {}) =>
+  copyStore({ from, to, now: NOW, progress: () => {}, refuseIfUsed: async () => {}, ...options })
 
 let directory: string
 let file: OpenOptions
@@ -82,14 +85,14 @@ describe('to another file', () => {
   test('is refused where the target has rows; the old store goes on', async () => {
     await withStore(file, fill)
     await withStore(other(), fill)
-    const copying = copyStore({ from: file, to: other(), now: NOW, progress })
+    const copying = copy(file, other())
     await expect(copying).rejects.toThrow(RefusedError)
     await withStore(file, async (store) => expect((await seen(store)).rows).toHaveLength(5))
   })
 
   test('is refused while a submit is loading', async () => {
     await withStore(file, async (store) => void (await loaded(store, ['a'])))
-    const copying = copyStore({ from: file, to: other(), now: 0, progress })
+    const copying = copy(file, other(), { now: 0 })
     await expect(copying).rejects.toThrow(/is loading the catalog/)
   })
 
@@ -99,7 +102,7 @@ describe('to another file', () => {
       const schedule = { batchId: id, notBefore: 2 * NOW, deadline: null }
       await store.schedules.set(schedule, { maxCredits: null, first: null })
     })
-    await copyStore({ from: file, to: other(), now: NOW, progress })
+    await copy(file, other())
     await withStore(other(), async (store) => expect(await store.schedules.releaseDue(2 * NOW)).toEqual([1]))
   })
 
@@ -109,21 +112,64 @@ describe('to another file', () => {
     const ahead = String(SCHEMA_VERSION + 1)
     await connection.write((tx) => tx.run("update meta set value = @ahead where key = 'schema_version'", { ahead }))
     await connection.close()
-    const copying = copyStore({ from: file, to: other(), now: NOW, progress })
+    const copying = copy(file, other())
     await expect(copying).rejects.toMatchObject({ exitCode: 78, code: 'newer_store' })
     await withStore(file, async (store) => expect((await seen(store)).rows).toHaveLength(5))
   })
 
-  test('a copy whose mark was lost is recognised, and the old store marked', async () => {
+  test('is refused to the store itself', async () => {
     await withStore(file, fill)
-    await copyStore({ from: file, to: other(), now: NOW, progress })
-    const connection = openConnection(file.path, 'write')
-    await connection.write((tx) => tx.run("delete from meta where key = 'moved_to'"))
-    await connection.close()
-    await copyStore({ from: file, to: other(), now: NOW, progress })
-    await expect(openStore(file)).rejects.toThrow(/was copied to .*other.trackyard\.db at 1970/)
+    await expect(copy(file, file)).rejects.toThrow(UsageError)
+    await withStore(file, async (store) => expect((await seen(store)).rows).toHaveLength(5))
   })
+
+  test('is refused while somebody uses the store, which goes on; asked when nobody can change it', async () => {
+    await withStore(file, async (store) => {
+      await released(store, ['a'])
+      await feedAll(store)
+      let claiming: Promise<string> | undefined
+      const refuseIfUsed = async () => {
+        claiming = claim(store, 'a').then(({ kind }) => kind)
+        await nextTurn()
+        throw new RefusedError('1 worker uses the store')
+      }
+      await expect(copy(file, other(), { refuseIfUsed })).rejects.toThrow('1 worker uses the store')
+      expect(await claiming).toBe('granted')
+    })
+    await copy(file, other())
+    await withStore(other(), async (store) => expect(await store.calls.latest()).toBe(1))
+  })
+
+  test('nothing that somebody wants to write meanwhile is lost: it is refused', () =>
+    refusesChangesDuring(file, other()))
 })
+
+/** Whoever has the old store open when it is copied. */
+async function refusesChangesDuring(from: OpenOptions, to: OpenOptions): Promise<void> {
+  const store = await openStore(from)
+  try {
+    await released(store, ['a', 'b'])
+    await feedAll(store)
+    const call = await granted(store, 'a')
+    const meanwhile: Promise<unknown>[] = []
+    const refuseIfUsed = async () => {
+      meanwhile.push(claim(store, 'b'), close(store, call, 'answered'), store.batches.create(newBatch()))
+    }
+    await copy(from, to, { refuseIfUsed })
+    for (const { reason } of (await Promise.allSettled(meanwhile)) as PromiseRejectedResult[]) {
+      // One that can be repeated: a worker keeps what it was paid for.
+      expect(reason).toBeInstanceOf(UnreachableError)
+      expect(reason.message).toMatch(/was copied to .* and is not used any more\. Set TRACKYARD_DATABASE_URL/)
+    }
+    await expect(store.refuseIfMoved()).rejects.toMatchObject({ exitCode: 78 })
+  } finally {
+    await store.close()
+  }
+  await withStore(to, async (copied) => {
+    expect(await copied.batches.idsOf(newBatch().name)).toEqual([1])
+    expect((await copied.reports.totals(NOW)).callsByOutcome).toMatchObject({ sent: 1, answered: 0 })
+  })
+}
 
 const withPostgres = postgresBinaries() === null ? describe.skip : describe
 withPostgres('to PostgreSQL and back', () => {
@@ -145,7 +191,7 @@ withPostgres('to PostgreSQL and back', () => {
       return seen(store)
     })
     const shown: string[] = []
-    const copied = await copyStore({ from: file, to: database, now: NOW, progress: (table) => shown.push(table) })
+    const copied = await copy(file, database, { progress: (table) => shown.push(table) })
     expect(copied).toMatchObject({ from: file.path, to: expect.stringMatching(/^postgres:\/\/tester@.*\/copy$/) })
     expect(copied.rows).toBeGreaterThan(20)
     expect(shown).toContain('search')
@@ -165,10 +211,25 @@ withPostgres('to PostgreSQL and back', () => {
 
     const back: OpenOptions = { path: join(directory, 'back.db') }
     const there = await withStore(database, seen)
-    await copyStore({ from: database, to: back, now: NOW, progress })
+    await copy(database, back)
     expect(await withStore(back, seen)).toEqual(there)
     await expect(openStore(database)).rejects.toThrow(/was copied to .*back\.db/)
     expect(await withStore(back, (store) => released(store, ['z']))).toBe(4)
+  })
+
+  test('nothing that somebody wants to write meanwhile is lost: it is refused', async () =>
+    refusesChangesDuring(await named('busy'), { path: join(directory, 'busy.db') }))
+
+  test('a copy that loses its lock of the old store is undone, and can be made again', async () => {
+    const [source, target] = [await named('unlocked'), { path: join(directory, 'unlocked.db') }]
+    await withStore(source, fill)
+    const refuseIfUsed = async () =>
+      expect(
+        await server.query("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'", 'unlocked'),
+      ).toContain('t')
+    await expect(copy(source, target, { refuseIfUsed })).rejects.toBeInstanceOf(UnreachableError)
+    await copy(source, target)
+    await withStore(target, async (store) => expect((await seen(store)).rows).toHaveLength(5))
   })
 
   test('counting the rows of a large store keeps no transaction of the target open, which the server would end', async () => {
@@ -179,7 +240,7 @@ withPostgres('to PostgreSQL and back', () => {
     await blocker.query('begin; lock table item in access exclusive mode')
     const sessions = async (name: string, condition: string) =>
       Number(await server.query(`select count(*) from pg_stat_activity where datname = '${name}' and ${condition}`))
-    const copying = copyStore({ from: source, to: target, now: NOW, progress })
+    const copying = copy(source, target)
     try {
       await until(async () => (await sessions('source', "wait_event_type = 'Lock'")) > 0, {
         timeoutMs: 60_000,

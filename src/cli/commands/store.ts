@@ -12,8 +12,8 @@ export function define(command: Command, act: Act): void {
     .command('copy')
     .summary('copies everything to another database')
     .description(
-      'Copies the store to an empty PostgreSQL database, or back to a new file, and compares the two. The old store is then marked: ' +
-        'opening it then fails with the new address. First stop all workers (`trackyard-batch down`).',
+      'Copies the store to an empty PostgreSQL database, or back to a new file, and compares the two. Nobody can change the old store ' +
+        'meanwhile, and then it is marked: opening it fails with the new address. First stop all workers (`trackyard-batch down`).',
     )
     .option('--to <address>', 'postgres://user@host/database (its password from ~/.pgpass), or a path', parseText)
     .option('--to-file <file>', 'a file that contains the address, with its password', parseText)

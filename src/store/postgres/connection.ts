@@ -56,7 +56,7 @@ export function openConnection(address: Address, role: Role): PostgresConnection
   }
 
   return {
-    write: (work) => alone(() => transaction(BEGIN_CHANGE, work)),
+    write: (work, purpose) => alone(() => transaction(purpose === 'copy' ? BEGIN_COPY : BEGIN_CHANGE, work)),
     read: (work) => alone(() => transaction(BEGIN_LOOK, work)),
     snapshot: () => openSnapshot(address),
     serverProcess: () => alone(async () => serverProcess(await connected(), address.name)),
@@ -86,7 +86,10 @@ async function serverProcess({ client, hasEnded }: Session, name: string): Promi
 
 type Role = 'write' | 'load' | 'read'
 
-const BEGIN_CHANGE = "begin; select pg_advisory_xact_lock(hashtextextended('trackyard ' || current_schema(), 0))"
+const TAKE_LOCK = "select pg_advisory_xact_lock(hashtextextended('trackyard ' || current_schema(), 0))"
+const BEGIN_CHANGE = `begin; ${TAKE_LOCK}`
+/** It sends nothing while another connection reads, and the target writes. */
+const BEGIN_COPY = `begin; set local idle_in_transaction_session_timeout = '5min'; ${TAKE_LOCK}`
 const BEGIN_LOOK = 'begin isolation level repeatable read read only'
 
 interface Session {
