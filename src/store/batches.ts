@@ -16,7 +16,7 @@ import {
   visibleBatches,
 } from './batch-row.js'
 import { payingBatches } from './budget.js'
-import type { Connection, Engine, Transaction } from './engine.js'
+import type { Connection, Engine, SqlParameters, Transaction } from './engine.js'
 import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
 import type { Plan, RowChanges } from './plan.js'
@@ -120,18 +120,11 @@ export function batchStore(
     compare: (earlierId, batchId) => connection.read((tx) => compareRows(tx, earlierId, batchId)),
     release: (batchId, caps, now) => connection.write((tx) => release(tx, batchId, caps, { now, by: actor })),
     cancel: (batchId, now) => connection.write((tx) => cancel(tx, batchId, { now, by: actor })),
-    drop: (batchId) => drop(connection, batchId),
-    dropAbandoned: async (heardBefore) => {
-      const abandoned = await connection.read((tx) =>
-        tx.all<{ id: number }>(
-          `select id from batch
-           where state = 'loading' and (dropping = 1 or heard_at < @heardBefore and not (${IS_SCHEDULED_SQL}))`,
-          { heardBefore },
-        ),
-      )
-      for (const { id } of abandoned) await drop(connection, id)
-      return abandoned.length
+    drop: async (batchId) => {
+      await drop(connection, 'id = @batchId', { batchId })
     },
+    dropAbandoned: (heardBefore) =>
+      drop(connection, `dropping = 1 or heard_at < @heardBefore and not (${IS_SCHEDULED_SQL})`, { heardBefore }),
     find: (idOrName) => connection.read((tx) => find(tx, idOrName)),
     idsOf: (name) => connection.read((tx) => idsOf(tx, name)),
     takeMilestones: (rules, keep) =>
@@ -294,16 +287,19 @@ async function dueAtMost(tx: Transaction): Promise<{ readonly searches: number; 
 }
 
 /**
- * A large batch is removed in pieces, each in its own transaction, so that other processes do not
- * wait long. It is marked first: a half-removed batch is never found or released again, and after a
- * crash the sweep continues.
+ * Removes the loading batches that match. Returns how many. A large batch is removed in pieces, each
+ * in its own transaction, so that other processes do not wait long. It is marked first: a half-removed
+ * batch is never found or released again, and after a crash the sweep continues.
  */
-async function drop(connection: Connection, batchId: number): Promise<void> {
+async function drop(connection: Connection, condition: string, parameters: SqlParameters): Promise<number> {
   const marked = await connection.write((tx) =>
-    tx.run("update batch set dropping = 1 where id = @batchId and state = 'loading'", { batchId }),
+    tx.all<{ id: number }>(
+      `update batch set dropping = 1 where state = 'loading' and (${condition}) returning id`,
+      parameters,
+    ),
   )
-  if (marked === 0) return
-  while (await connection.write((tx) => dropPiece(tx, batchId))) await nextTurn()
+  for (const { id } of marked) while (await connection.write((tx) => dropPiece(tx, id))) await nextTurn()
+  return marked.length
 }
 
 /** False when the batch is gone. */

@@ -36,6 +36,16 @@ test('a scheduled batch is not abandoned; one whose drop was interrupted is, and
   expect(await temp.reader.read((tx) => tx.all('select batch_id from schedule'))).toEqual([])
 })
 
+test('a batch that is scheduled while others are dropped is kept, or its submit is told', async () => {
+  await loaded(store, ['a'])
+  const id = await loaded(store, ['b'])
+  const other = await temp.openAgain()
+  const dropping = store.batches.dropAbandoned(1_000_000)
+  const isScheduled = await other.schedules.set({ batchId: id, notBefore: 5_000_000, deadline: null }, NO_CAPS)
+  await dropping
+  expect(await stateOf(id)).toBe(isScheduled ? 'loading' : 'gone')
+})
+
 test('a scheduled batch takes the place of the one that it continues when its time has come, not before', async () => {
   const earlier = await loaded(store, ['a', 'b'])
   await store.batches.release(earlier, NO_CAPS, 2000)
