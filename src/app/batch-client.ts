@@ -154,7 +154,7 @@ export interface Plan {
   readonly callsPerMinute: number
   /** If nothing else uses the key. */
   readonly finishAt: Date
-  /** Whether it will be done by the deadline; null: it has none. */
+  /** Whether it will be done by the deadline; null: it has none, or nobody can tell: paused, or too few credits. */
   readonly meetsDeadline: boolean | null
   /** How the rows differ from those of the batch that it continues; null: it continues none. */
   readonly continues: RowChanges | null

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { type Estimate, estimate } from '../batches/estimate.js'
+import { type Estimate, estimate, isInTime } from '../batches/estimate.js'
 import { findBatch } from '../batches/find-batch.js'
 import { droppedError, type LoadedBatch, loadBatch } from '../batches/load-batch.js'
 import { checkCaps, checkMaxAge, checkName, checkPriority } from '../batches/options.js'
@@ -56,11 +56,11 @@ export interface BatchPlan extends Plan {
   readonly notBefore: number | null
   /** When it should be done, ms; null: no deadline. */
   readonly deadline: number | null
-  /** Whether it will be done by the deadline; null: no deadline. */
+  /** Whether it will be done by the deadline; null: no deadline, or that depends on a top-up or on the end of a pause. */
   readonly meetsDeadline: boolean | null
   /** How the rows differ from those of the batch that it continues; null: it continues none. */
   readonly continues: (RowChanges & { readonly batch: number; readonly name: string }) | null
-  /** What stops the calls now. */
+  /** What stops the calls now; the active hours only if nothing else does. */
   readonly pause: Pause | null
   readonly rateLimitedUntil: number | null
   readonly now: number
@@ -296,20 +296,27 @@ async function costOf(session: Session, plan: Plan, caps: Caps, { notBefore, dea
   const { creditReserve, activeHours } = settings
   const callsPerMinute = perMinute ?? LOWEST_TIER_PER_MINUTE
   const from = Math.max(now, notBefore ?? now)
-  const estimated = estimate({ plan, account, callsPerMinute, creditReserve, activeHours, cap, now: from })
+  const rateLimitedUntil = await store.pauses.rateLimitedUntil(now)
+  const limits = { callsPerMinute, creditReserve, activeHours, cap, rateLimitedUntil }
+  const estimated = estimate({ plan, account, ...limits, now: from })
+  const pauses = await store.pauses.list()
+  const stop = pauses.find(({ cause }) => cause !== 'outside_hours')
+  const isOpen = estimated.durationMs > 0 && (stop !== undefined || (estimated.creditsMissing ?? 0) > 0)
+  const inTime = isInTime(deadline, estimated.finishAt)
   return {
     ...plan,
     estimate: estimated,
     notBefore,
     deadline,
-    meetsDeadline: deadline === null ? null : estimated.finishAt <= deadline,
+    // It is later than that, never earlier.
+    meetsDeadline: isOpen && inTime === true ? null : inTime,
     isRateKnown: perMinute !== null,
     cap,
     creditReserve,
     activeHours: activeHours === null ? null : { hours: activeHours.hours.text, zone: activeHours.zone },
     accountStaleReason: staleReason,
-    pause: (await store.pauses.list())[0] ?? null,
-    rateLimitedUntil: await store.pauses.rateLimitedUntil(now),
+    pause: stop ?? pauses[0] ?? null,
+    rateLimitedUntil,
     now,
   }
 }

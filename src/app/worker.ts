@@ -10,6 +10,7 @@ import { applyRateLimit } from '../control/rate-limit.js'
 import { checkAccount, type Refreshed, refreshAccount } from '../control/refresh-account.js'
 import { openSharedKeyDetector } from '../control/shared-key.js'
 import { type Clock, systemClock } from '../domain/clock.js'
+import { pluralize } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
 import { settledWithin } from '../domain/with-timeout.js'
 import { startDamageCheck } from '../maintenance/damage-check.js'
@@ -149,13 +150,20 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
     const [{ unfinished }] = await Promise.all([searches.stop(shutdownGraceMs), deadLetters.stop(shutdownGraceMs)])
     handler.logSummary()
     if (unfinished === 0) log.info({ event: 'shutdown.finished' }, 'no calls in flight')
-    else
-      log.warn(
-        { event: 'shutdown.timeout', unfinished },
-        'the grace period has ended with calls in flight; each is a call of unknown outcome',
-      )
+    else logTimeout(log, unfinished, handler.unsaved(false).length)
   })
   return { stop: () => cleanup.runAll(), done, isSaving }
+}
+
+/** @param unsaved of the unfinished searches, how many have the end of their call in memory */
+function logTimeout(log: Logger, unfinished: number, unsaved: number): void {
+  const saved =
+    unsaved === 0 ? '' : `; ${pluralize(unsaved, 'answer')} will be saved, or written to a file, before the end`
+  const unknown = unfinished > unsaved ? '; a call that gets no answer before the end will be listed as unknown' : ''
+  log.warn(
+    { event: 'shutdown.timeout', unfinished, unsaved },
+    `the grace period has ended with ${pluralize(unfinished, 'search')} unfinished${saved}${unknown}`,
+  )
 }
 
 /**

@@ -36,6 +36,8 @@ export function estimate(input: {
   readonly activeHours: ZonedHours | null
   /** The cap of this batch; null: none. */
   readonly cap: number | null
+  /** No call before; null: not rate limited. */
+  readonly rateLimitedUntil: number | null
   readonly now: number
 }): Estimate {
   const { plan, account, callsPerMinute, now } = input
@@ -48,7 +50,8 @@ export function estimate(input: {
       ? null
       : Math.ceil(creditsMissing / allowance)
   const within = { hours: input.activeHours, overriddenUntil: null }
-  const { days, finishAt } = timeFor(calls, paceOf(callsPerMinute, account, now), within)
+  const from = calls === 0 ? now : Math.max(now, input.rateLimitedUntil ?? now)
+  const { days, finishAt } = timeFor(calls, paceOf(callsPerMinute, account, from), within)
   return {
     creditsNeeded,
     creditsRemaining: account.creditsRemaining,
@@ -57,10 +60,15 @@ export function estimate(input: {
     callsPerMinute,
     callsPerDay: account.limitPerDay,
     days,
-    periods: periodsUntil(finishAt, now, input.activeHours),
+    periods: periodsUntil(finishAt, from, input.activeHours),
     durationMs: finishAt - now,
     finishAt,
   }
+}
+
+/** Null: no deadline, or nobody can tell. @param finishAt null: not known */
+export function isInTime(deadline: number | null, finishAt: number | null): boolean | null {
+  return deadline === null || finishAt === null ? null : finishAt <= deadline
 }
 
 export interface Forecast {

@@ -4,7 +4,7 @@ import { isoOrNull } from '../domain/format.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { LiveWorker } from '../queue/worker-registry.js'
 import type { BatchReport, Store, WhichBatches } from '../store/store.js'
-import { forecast } from './estimate.js'
+import { forecast, isInTime } from './estimate.js'
 import { creditsEndMessage, isRateLimitedRepeatedly, statusMessage } from './status-message.js'
 import type { BatchStatus, StatusReport, WorkerStatus } from './status-report.js'
 
@@ -217,6 +217,6 @@ export function batchStatus(report: BatchReport, { callsLastMinute, finishAt }: 
     not_before: isoOrNull(batch.state === 'loading' ? batch.notBefore : null),
     finish_at: isoOrNull(finishAt),
     deadline: isoOrNull(deadline),
-    meets_deadline: deadline !== null && finishAt !== null ? finishAt <= deadline : null,
+    meets_deadline: isInTime(deadline, finishAt),
   }
 }

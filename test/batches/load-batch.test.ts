@@ -32,7 +32,7 @@ describe('the estimate', () => {
     return estimate({
       plan: { creditsNeeded, dueElsewhere },
       account: { ...ACCOUNT, ...account },
-      ...{ callsPerMinute: 300, creditReserve: 0, cap: null, now: 0, activeHours: null },
+      ...{ callsPerMinute: 300, creditReserve: 0, cap: null, rateLimitedUntil: null, now: 0, activeHours: null },
       ...input,
     })
   }

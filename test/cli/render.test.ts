@@ -94,6 +94,7 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
         creditReserve: 0,
         activeHours: null,
         cap,
+        rateLimitedUntil: null,
         now: 0,
       }),
       isRateKnown: true,
@@ -138,9 +139,12 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
       /\nPaused: no credits left since \S+ \(the API says "Out of credits"\)\. The finish time counts from when it resumes\.\n/,
     )
     expect(shown(free, null, { rateLimitedUntil: DAY })).toMatch(
-      /Rate limited by the API until .*\. The finish time counts from then\./,
+      /^finish .* \(after the rate limit, which ends at 1970-01-02 \d\d:\d\d, if nothing else uses the key\)$/m,
     )
-    expect(shown(free, 0, { rateLimitedUntil: DAY })).not.toMatch(/counts from/)
+    expect(shown(free, 0, { rateLimitedUntil: DAY })).not.toMatch(/rate limit, which/)
+    expect(shown(free, null, { pause, deadline: 1000 * DAY })).toMatch(
+      /\nWhether it will meet its deadline \(.*\) depends on when the pause will end and when there will be 9,950 more credits\.\n/,
+    )
   })
 
   test('which columns of an earlier export are replaced', () => {

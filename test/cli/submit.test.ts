@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { DocumentBody } from '../../src/cli/documents.js'
+import { openStore } from '../../src/store/open-store.js'
+import { limitRate } from '../support/pauses.js'
 import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
 
 let desk: Desk
@@ -336,6 +338,26 @@ test('a JSONL export can be submitted again and costs nothing', async () => {
   const rowsOf = async (name: string) =>
     (await readFile(join(desk.dir, name), 'utf8')).split('\n').map((each) => each.replace(/.*?,"row":/, ''))
   expect(await rowsOf('twice.jsonl')).toEqual(await rowsOf('out.jsonl'))
+})
+
+test('the deadline of a plan counts the rate limit, and is open during a pause or without credits', async () => {
+  const planned = (deadline: string, env = {}) => desk.json([...SUBMIT, '--dry-run', '--deadline', deadline], { env })
+  const store = await openStore({ path: join(desk.dataDir, 'trackyard.db') })
+  const now = Date.now()
+  const at = (minutes: number) => new Date(now + minutes * 60_000).toISOString()
+  try {
+    await planned(at(60))
+    await limitRate(store, now + 120 * 60_000, now)
+    expect(await planned(at(60))).toMatchObject({ meets_deadline: false, rate_limited_until: at(120) })
+    expect(await planned(at(150))).toMatchObject({ meets_deadline: true })
+    const short = await planned(at(150), { TRACKYARD_CREDIT_RESERVE: '49999' })
+    expect(short).toMatchObject({ meets_deadline: null, credits_missing: 1 })
+    await store.pauses.add({ cause: 'operator', since: now, detail: '' })
+    expect(await planned(at(150))).toMatchObject({ meets_deadline: null, paused: 'operator' })
+    expect(await planned(at(60))).toMatchObject({ meets_deadline: false })
+  } finally {
+    await store.close()
+  }
 })
 
 test('the plan says that the queue is paused, also without Redis', async () => {

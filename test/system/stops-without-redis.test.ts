@@ -33,6 +33,9 @@ test.concurrent('a worker that can reach neither store nor Redis writes its paid
     worker.kill('SIGTERM')
     expect(await worker.exited).toMatchObject({ code: 0, signal: null })
     expect(worker.logged('answer.rescued')).toMatchObject([{ calls: 4 }])
+    expect(worker.logged('shutdown.timeout')).toMatchObject([
+      { unfinished: 4, unsaved: 4, msg: expect.not.stringContaining('unknown') },
+    ])
     other.exec('COMMIT')
     other.close()
     await redis.restart()

@@ -113,7 +113,11 @@ async function confirmedPrice(
   const account = await store.account.get()
   const price = {
     credits,
-    estimate: estimate({ plan, account, callsPerMinute, creditReserve, activeHours, cap: null, now }),
+    estimate: estimate({
+      ...{ plan, account, callsPerMinute, creditReserve, activeHours, now },
+      cap: null,
+      rateLimitedUntil: await store.pauses.rateLimitedUntil(now),
+    }),
   }
   if (credits > 0) cli.say(renderRelease(price, now))
   const instead = 'release less with --max-credits. Nothing was changed.'

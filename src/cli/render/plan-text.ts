@@ -118,7 +118,7 @@ function costLines(plan: BatchPlan): string[] {
   const finish =
     estimate.durationMs === 0
       ? 'at once'
-      : `${formatTimeAndWait(estimate.finishAt, now)}${before} (if ${plan.notBefore === null ? 'it starts now and ' : ''}nothing else uses the key)`
+      : `${formatTimeAndWait(estimate.finishAt, now)}${before} (${startOf(plan)}nothing else uses the key)`
   return [
     entry('credits needed', estimate.creditsNeeded, capped),
     text('credits left', accountStaleReason === null ? left : `${left} (${accountStaleReason})`),
@@ -130,6 +130,13 @@ function costLines(plan: BatchPlan): string[] {
   ]
 }
 
+/** What the finish time counts from. */
+function startOf({ notBefore, rateLimitedUntil, now }: BatchPlan): string {
+  if (rateLimitedUntil !== null && rateLimitedUntil > (notBefore ?? now))
+    return `after the rate limit, which ends at ${formatTime(rateLimitedUntil, now)}, if `
+  return notBefore === null ? 'if it starts now and ' : 'if '
+}
+
 /** "22:00-06:00, Europe/Berlin: 3 nights" */
 function hoursLine({ activeHours, estimate }: BatchPlan): string[] {
   if (activeHours === null) return []
@@ -139,21 +146,25 @@ function hoursLine({ activeHours, estimate }: BatchPlan): string[] {
   return [text('active hours', `${hoursInWords(activeHours)}${count}`)]
 }
 
-function lateness({ deadline, meetsDeadline, estimate, now }: BatchPlan): string[] {
-  if (deadline === null || meetsDeadline !== false) return []
+function lateness({ deadline, meetsDeadline, estimate, pause, now }: BatchPlan): string[] {
+  if (deadline === null || meetsDeadline === true) return []
+  if (meetsDeadline === null) {
+    const missing = estimate.creditsMissing ?? 0
+    const why = [
+      ...(pause === null || pause.cause === 'outside_hours' ? [] : ['when the pause will end']),
+      ...(missing > 0 ? [`when there will be ${pluralize(missing, 'more credit')}`] : []),
+    ]
+    return [`Whether it will meet its deadline (${formatTime(deadline, now)}) depends on ${why.join(' and ')}.`]
+  }
   return [
     `It will miss its deadline (${formatTime(deadline, now)}) by ${formatDuration(estimate.finishAt - deadline)}. To have some results in time: --first N, or --priority high.`,
   ]
 }
 
 /** Why nothing moves now: the finish time does not include it. */
-function stopped({ estimate, pause, rateLimitedUntil, now }: BatchPlan): string[] {
-  if (estimate.durationMs === 0) return []
-  if (pause !== null && pause.cause !== 'outside_hours') {
-    return [`${pauseSummary(pause, formatTime(pause.since, now))} The finish time counts from when it resumes.`]
-  }
-  if (rateLimitedUntil === null) return []
-  return [`Rate limited by the API until ${formatTime(rateLimitedUntil, now)}. The finish time counts from then.`]
+function stopped({ estimate, pause, now }: BatchPlan): string[] {
+  if (estimate.durationMs === 0 || pause === null || pause.cause === 'outside_hours') return []
+  return [`${pauseSummary(pause, formatTime(pause.since, now))} The finish time counts from when it resumes.`]
 }
 
 /** What to do if credits or the daily limit do not suffice. */
