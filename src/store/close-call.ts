@@ -43,7 +43,7 @@ export async function closeCall(
   recordCall(tx, call, call.state === 'answered' ? asPaidAgain(end) : end)
   await updateBalance(tx, call, end)
   await settle(tx, call, end, now)
-  const endedProbe = end.outcome === 'answered' && call.probing !== null
+  const endedProbe = end.outcome === 'answered' && call.probing !== null && call.id > Number(call.probing)
   if (endedProbe) endProbe(tx, Number(call.outage_from) || null, end.now)
   return { endedProbe }
 }

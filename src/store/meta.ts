@@ -15,6 +15,7 @@ export type MetaKey =
   | 'queue_use'
   /** How many calls of unknown outcome a person has been shown. */
   | 'unknown_seen'
+  /** The last call before the probe began: an answer to a later one ends it. */
   | 'probing'
   /** When the outage began that is paused for, or probed. */
   | 'outage_from'

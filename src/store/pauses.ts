@@ -18,7 +18,7 @@ export interface PauseStore {
   add(pause: Pause): Promise<boolean>
   /**
    * Lifts one cause. Null when it was not present. `probe`: the next calls go one at a time until
-   * one is answered. `unauthorized`: what the key had made dead letters is due again.
+   * one of them is answered. `unauthorized`: what the key had made dead letters is due again.
    */
   lift(cause: PauseCause, probe: boolean, now: number): Promise<Lifted | null>
   /** When the outage began that is paused for, or probed. Null: none. */
@@ -66,7 +66,7 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
           const what = `Resumed (was paused: ${causesInWords([cause])}).`
           addEntry(tx, { at: now, kind: 'resumed', by: actor, what })
         }
-        if (probe) startProbe(tx)
+        if (probe) await startProbe(tx)
         if (isForFailures(cause)) writeMeta(tx, 'streak_from', await latestCall(tx))
         return { retried: cause === 'unauthorized' ? await retryUnauthorized(tx) : 0 }
       }),
@@ -103,7 +103,7 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
       connection.write(async (tx) => {
         const wasActive = (await rateLimitEnd(tx, now)) !== null
         clearMeta(tx, ...RATE_LIMIT)
-        if (wasActive) startProbe(tx)
+        if (wasActive) await startProbe(tx)
         return wasActive
       }),
   }
@@ -135,8 +135,8 @@ async function outageFrom(tx: Transaction): Promise<number | null> {
   return Number(await readMeta(tx, 'outage_from')) || null
 }
 
-function startProbe(tx: Transaction): void {
-  writeMeta(tx, 'probing', '1')
+async function startProbe(tx: Transaction): Promise<void> {
+  writeMeta(tx, 'probing', await latestCall(tx))
 }
 
 /** A probe was answered. @param from when the outage began that it probed; null: none */

@@ -205,6 +205,16 @@ describe('the probe', () => {
     expect(await close(store, answering, 'answered')).toMatchObject({ endedProbe: true })
     expect(await store.pauses.probing()).toBe(false)
   })
+
+  test('is not ended by an answer to an earlier call, however late that is saved', async () => {
+    await released(store, ['a', 'b'])
+    const earlier = await granted(store, 'a')
+    await store.pauses.add({ cause: 'outage', since: 12_000, detail: '' })
+    await store.pauses.lift('outage', true, 13_000)
+    expect(await close(store, earlier, 'answered', { savedAt: 14_000 })).toEqual({ endedProbe: false })
+    expect([await store.pauses.probing(), await store.pauses.outageFrom()]).toEqual([true, 12_000])
+    expect(await close(store, await granted(store, 'b'), 'answered')).toEqual({ endedProbe: true })
+  })
 })
 
 describe('the balance', () => {
