@@ -82,6 +82,8 @@ export interface BatchStore {
    * wins over a name that looks like one.
    */
   find(idOrName: string | null): Promise<Batch | null>
+  /** All batches, the latest first. */
+  list(): Promise<readonly Batch[]>
   /**
    * The ids of all batches with this name, the latest first. Cancelled and continued ones are left out, unless no other
    * has it.
@@ -126,6 +128,7 @@ export function batchStore(
     dropAbandoned: (heardBefore) =>
       drop(connection, `dropping = 1 or heard_at < @heardBefore and not (${IS_SCHEDULED_SQL})`, { heardBefore }),
     find: (idOrName) => connection.read((tx) => find(tx, idOrName)),
+    list: () => connection.read((tx) => visibleBatches(tx, 'order by id desc')),
     idsOf: (name) => connection.read((tx) => idsOf(tx, name)),
     takeMilestones: (rules, keep) =>
       connection.write(async (tx) => {

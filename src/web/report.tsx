@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { raw } from 'hono/html'
 import { batchStatus } from '../batches/status.js'
 import type { BatchStatus } from '../batches/status-report.js'
+import type { FileKind } from '../catalog/export/export-target.js'
 import { parseTracks } from '../domain/answer.js'
 import { formatDuration, formatNumber, formatRowCounts, pluralize } from '../domain/format.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
@@ -44,6 +45,8 @@ export interface Agreement {
 }
 
 const MOST_ANSWERS = 2000
+
+export const REPORT_FILE: FileKind = { name: 'a report', start: /^<!doctype html><html.{1,300}<title>Report: /s }
 
 /** @returns the text of the file */
 export async function renderReport(store: ReportSource, report: BatchReport, now: number): Promise<string> {

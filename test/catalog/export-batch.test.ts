@@ -7,7 +7,7 @@ import { parse } from 'csv-parse/sync'
 import { stringify } from 'csv-stringify/sync'
 import fc from 'fast-check'
 import { compileRows } from '../../src/catalog/compile-rows.js'
-import { type ExportOrder, exportBatch } from '../../src/catalog/export/export-batch.js'
+import { EXPORT_FILE, type ExportOrder, exportBatch } from '../../src/catalog/export/export-batch.js'
 import { guardFormula, unguardFormula } from '../../src/catalog/formula-cell.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
 import { parseTracks } from '../../src/domain/answer.js'
@@ -399,15 +399,43 @@ describe('where an export goes', () => {
     expect(await readdir(real)).toEqual(['films.csv'])
   })
 
-  test('the catalog itself is never overwritten, by any of its names', async () => {
+  test('the catalog of any batch is never overwritten, by any of its names', async () => {
     const catalogPath = join(directory, 'x.csv')
     await writeFile(catalogPath, 'id\n1\n')
     await symlink(catalogPath, join(directory, 'link.csv'))
     for (const out of [catalogPath, join(directory, '.', 'x.csv'), join(directory, 'link.csv')]) {
-      const order = { rows: each([]), batch: { ...csvBatch, catalogPath }, format: 'csv' as const, out }
-      await expect(exportBatch(order)).rejects.toMatchObject({ name: 'OutputError' })
+      const spared = { batches: [{ id: 8, name: 'x', catalogPath }] }
+      const order = { rows: each([]), batch: csvBatch, format: 'csv' as const, out, spared }
+      await expect(exportBatch(order)).rejects.toMatchObject({
+        name: 'OutputError',
+        message: `${out} is the catalog of batch 8 (x) and is never overwritten. Name another file with --out.`,
+      })
     }
     expect(await readFile(catalogPath, 'utf8')).toBe('id\n1\n')
+  })
+
+  test('a file at a path that nobody has named is replaced only if an export is in it', async () => {
+    const out = join(directory, 'x.tagged.csv')
+    const spared = { batches: [], unless: EXPORT_FILE }
+    const order = { rows: () => each([exportRow(1, ['7', 'x'])]), batch: csvBatch, format: 'csv' as const, out }
+    const onto = async (text: string, again: Partial<ExportOrder> = {}) => {
+      await writeFile(out, text)
+      return exportBatch({ ...order, spared, rows: order.rows(), ...again })
+    }
+    for (const mine of ['', 'id,title\n', 'id,trackyard_status,trackyard_error\n', '{"position":1}\n']) {
+      await expect(onto(mine)).rejects.toMatchObject({ name: 'OutputError' })
+      expect(await readFile(out, 'utf8')).toBe(mine)
+    }
+    const dialects: Partial<ExportOrder>[] = [
+      { spreadsheetSafe: true },
+      { format: 'jsonl' },
+      { batch: { ...csvBatch, delimiter: '\t', preamble: '# of May\n\n', byteOrderMark: true } },
+      { batch: { ...csvBatch, delimiter: '|', quoting: 'none', columns: ['"'] } },
+    ]
+    for (const dialect of dialects) {
+      await exportBatch({ ...order, rows: order.rows(), ...dialect })
+      expect(await onto(await readFile(out, 'utf8'))).toMatchObject({ rows: 1 })
+    }
   })
 
   test('a link stays a link', async () => {

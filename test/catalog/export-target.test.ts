@@ -17,7 +17,6 @@ afterEach(async () => {
 
 const batch = {
   name: 'n',
-  catalogPath: null,
   format: 'csv',
   delimiter: ',',
   byteOrderMark: false,
@@ -47,6 +46,14 @@ test('links that lead in a circle, alone or on the way', async () => {
       left: ['a', 'b'],
     })
   }
+})
+
+test('a link into a directory that is not there', async () => {
+  const out = join(directory, 'link.csv')
+  await symlink('nowhere/x.csv', out)
+  const { message } = await refusal(out)
+  const nowhere = join(directory, 'nowhere')
+  expect(message).toMatch(`${out} is a link to ${nowhere}/x.csv, but the directory ${nowhere} does not exist.`)
 })
 
 test('a name that is too long, and the longest one that is not', async () => {

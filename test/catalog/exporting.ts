@@ -5,7 +5,6 @@ import type { ExportRow } from '../../src/store/store.js'
 
 export const csvBatch: ExportOrder['batch'] = {
   name: 'films',
-  catalogPath: null,
   format: 'csv',
   delimiter: ',',
   byteOrderMark: false,

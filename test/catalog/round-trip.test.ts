@@ -64,7 +64,7 @@ async function exported(text: string, name: string, items: readonly ExportRow[],
       done()
     },
   })
-  const batch = { ...catalog, name: 'x', catalogPath: null }
+  const batch = { ...catalog, name: 'x' }
   await exportBatch({ rows: each(items), batch, format: 'csv', spreadsheetSafe, out })
   return Buffer.concat(chunks)
 }

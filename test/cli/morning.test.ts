@@ -340,11 +340,41 @@ describe('export', () => {
     expect(await filesOf('5')).toEqual(named('films.calm'))
   })
 
-  test('the catalog itself is never overwritten', async () => {
+  test('and so it does where another catalog has the name of catalog and batch', async () => {
+    await submit('--name', 'calm')
+    await desk.json(['submit', await desk.file('films.calm.csv', CATALOG), '--query', QUERY])
+    for (const id of ['1', '2'])
+      expect((await desk.type(['export', id])).stderr).toContain(`rows to ${desk.dir}/films.calm.${id}.tagged.csv`)
+  })
+
+  test('the catalog of no batch is ever overwritten', async () => {
     await submit()
-    const { code, stderr } = await desk.type(['export', '--out', 'films.csv'])
-    expect(code).toBe(2)
-    expect(stderr).toContain('never overwritten')
+    expect((await desk.type(['export'])).code).toBe(0)
+    expect((await desk.type(['export'])).code).toBe(0)
+    const again = ['submit', 'films.tagged.csv', '--query', QUERY, '--name', 'again']
+    await desk.json(again)
+    for (const [id, ...out] of [['2', '--out', 'films.csv'], ['2', '--out', 'films.tagged.csv'], ['1']]) {
+      const { code, stderr } = await desk.type(['export', String(id), ...out])
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/catalog of batch . .* never overwritten.* --out/)])
+    }
+  })
+
+  test('a file that the command has not written stays, unless --out names it', async () => {
+    await submit()
+    await desk.file('films.tagged.csv', 'id,tag\nA,mine\n')
+    await desk.file('films.report.html', '<!doctype html><p>mine')
+    for (const what of ['export', 'report']) {
+      const { code, stderr } = await desk.type([what])
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/ does not begin like .* --out\.$/m)])
+    }
+    expect((await desk.type(['export', '--out', 'films.tagged.csv'])).code).toBe(0)
+  })
+
+  test.each(['/dev/null', '-'])('the report of an export to %s has its default name', async (out) => {
+    await submit()
+    const { code, stderr } = await desk.type(['export', '--out', out, '--report'])
+    expect([code, stderr]).toEqual([0, expect.stringContaining(`: ${join(desk.dir, 'films.report.html')}\n`)])
+    expect((await desk.type(['report'])).code).toBe(0)
   })
 })
 

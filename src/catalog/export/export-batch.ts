@@ -6,20 +6,19 @@ import type { Tagging, Tags } from '../../domain/tags.js'
 import type { Batch, ExportRow } from '../../store/store.js'
 import { isExportColumn, OUR_COLUMNS } from '../column-names.js'
 import { GUARD_COLUMN, guardFormula } from '../formula-cell.js'
-import { openTarget } from './export-target.js'
+import { type FileKind, openTarget, type Spared } from './export-target.js'
 
 export interface ExportOrder {
   /** In input order. */
   readonly rows: AsyncIterable<ExportRow>
-  readonly batch: Pick<
-    Batch,
-    'name' | 'catalogPath' | 'format' | 'delimiter' | 'byteOrderMark' | 'quoting' | 'preamble' | 'columns'
-  >
+  readonly batch: Pick<Batch, 'name' | 'format' | 'delimiter' | 'byteOrderMark' | 'quoting' | 'preamble' | 'columns'>
   readonly format: 'csv' | 'jsonl'
   /** For CSV: guard all cells, the user's own too, so that none runs as a formula. */
   readonly spreadsheetSafe?: boolean | undefined
   /** A path, or a stream that somebody else closes (standard output). */
   readonly out: string | Writable
+  /** Default: no file is. */
+  readonly spared?: Spared | undefined
   /** Stops the export, leaves no file, and throws the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
@@ -47,11 +46,12 @@ export async function exportBatch({
   format,
   spreadsheetSafe,
   out,
+  spared = { batches: [] },
   signal = NEVER_ABORTED,
 }: ExportOrder): Promise<ExportResult> {
   signal.throwIfAborted()
   const writer = format === 'csv' ? csvWriter(batch, { spreadsheetSafe: spreadsheetSafe === true }) : jsonlWriter(batch)
-  const target = await openTarget(out, batch.catalogPath, signal)
+  const target = await openTarget(out, spared, signal)
   const byStatus = Object.fromEntries(ROW_STATUSES.map((status) => [status, 0])) as Record<RowStatus, number>
   let count = 0
   let lines: string[] = []
@@ -86,6 +86,12 @@ export async function exportBatch({
     throw error
   }
   return { rows: count, byStatus, path: target.path }
+}
+
+/** In CSV other lines and columns come first. */
+export const EXPORT_FILE: FileKind = {
+  name: 'an export',
+  start: new RegExp(`^\\{"position":\\d+,"id":|${OUR_COLUMNS.map((name) => `"?${name}"?`).join('.')}`, 's'),
 }
 
 /** What both formats write of a row. */

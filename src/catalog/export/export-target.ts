@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { constants, openSync } from 'node:fs'
+import { constants, openSync, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -7,6 +7,7 @@ import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { errorCode, OutputError, UnreachableError } from '../../domain/errors.js'
 import { truncate } from '../../domain/format.js'
+import type { Batch } from '../../store/store.js'
 
 /**
  * Where an export goes. A file appears whole or not at all: it is written under a temporary name in the same
@@ -25,36 +26,78 @@ interface Target {
   abandon(): Promise<void>
 }
 
-/** @throws OutputError when the file cannot be made there, or is the catalog itself */
-export async function openTarget(
-  out: string | Writable,
-  catalogPath: string | null,
-  signal?: AbortSignal,
-): Promise<Target> {
-  return typeof out === 'string' ? openFile(out, catalogPath, signal) : toStream(out)
+/** Which existing files are not replaced. */
+export interface Spared {
+  /** All batches of the store: their catalogs never are. */
+  readonly batches: readonly Pick<Batch, 'id' | 'name' | 'catalogPath'>[]
+  /** For a path that the user has not named: no file is but one of this kind. */
+  readonly unless?: FileKind | undefined
 }
 
-async function openFile(out: string, catalogPath: string | null, signal: AbortSignal | undefined): Promise<Target> {
+export interface FileKind {
+  /** "an export" */
+  readonly name: string
+  readonly start: RegExp
+}
+
+/** @throws OutputError when the file cannot be made there, or must not be replaced */
+export async function openTarget(out: string | Writable, spared: Spared, signal?: AbortSignal): Promise<Target> {
+  return typeof out === 'string' ? openFile(out, spared, signal) : toStream(out)
+}
+
+async function openFile(out: string, spared: Spared, signal: AbortSignal | undefined): Promise<Target> {
   try {
     const existing = await statOrNull(out)
     if (existing?.isDirectory()) throw new OutputError(`${out}: expected a file to write, found a directory.`)
-    if (existing !== null && catalogPath !== null) {
-      const catalog = await stat(catalogPath).catch(() => null)
-      if (catalog?.dev === existing.dev && catalog.ino === existing.ino) {
-        throw new OutputError(`${out} is the catalog itself and is never overwritten. Name another file with --out.`)
-      }
-    }
+    if (existing?.isFile()) await requireReplaceable(out, existing, spared)
     if (existing?.isFIFO()) return toPipe(await openPipe(out, signal), out)
     if (existing !== null && !existing.isFile()) return inPlace(await open(out, 'w'), out)
     // A link stays a link: the file that it points to is replaced, or created.
     const path = await behindLinks(out)
     await removeLeftovers(path)
+    if (path !== out) await requireDirectoryOf(path, out)
     const temporary = join(dirname(path), temporaryName(path))
     const mode = existing === null ? null : existing.mode & 0o777
     return renameWhenDone(await open(temporary, 'wx', mode ?? 0o666), { temporary, path, mode, shown: out })
   } catch (error) {
     throw explainWriteError(error, out)
   }
+}
+
+async function requireReplaceable(out: string, existing: Stats, { batches, unless }: Spared): Promise<void> {
+  for (const { id, name, catalogPath } of batches) {
+    const catalog = catalogPath === null ? null : await stat(catalogPath).catch(() => null)
+    if (catalog?.dev !== existing.dev || catalog.ino !== existing.ino) continue
+    throw new OutputError(
+      `${out} is the catalog of batch ${id} (${name}) and is never overwritten. Name another file with --out.`,
+    )
+  }
+  if (unless === undefined || unless.start.test(await beginningOf(out))) return
+  throw new OutputError(
+    `${out} does not begin like ${unless.name} of this program, so it is not replaced. ` +
+      'Move it away, or name the file to write with --out.',
+  )
+}
+
+/** Lines before the header may be long. */
+const BEGINNING_BYTES = 1024 * 1024
+
+async function beginningOf(path: string): Promise<string> {
+  const file = await open(path, 'r')
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(BEGINNING_BYTES))
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+async function requireDirectoryOf(path: string, link: string): Promise<void> {
+  if ((await statOrNull(dirname(path)))?.isDirectory()) return
+  throw new OutputError(
+    `${link} is a link to ${path}, but the directory ${dirname(path)} does not exist. ` +
+      'Create it, or name another file with --out.',
+  )
 }
 
 async function behindLinks(path: string): Promise<string> {

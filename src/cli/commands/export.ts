@@ -1,3 +1,4 @@
+import { realpath, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { Session } from '../../app/session.js'
@@ -31,7 +32,7 @@ export function define(command: Command, act: Act): void {
     .option(
       '-o, --out <file>',
       'output file; - is stdout (default: <catalog>.tagged.<ext> beside the catalog, or <catalog>.<batch>.tagged.<ext> if ' +
-        'the batch has a name of its own, with its id if another batch has both)',
+        'the batch has a name of its own, with its id if another batch has that file)',
     )
     .option('--spreadsheet-safe', 'CSV: escape your own cells too, if a spreadsheet would run them as formulas')
     .option('--report', 'write the morning report beside it; see `report`')
@@ -72,7 +73,8 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
         })
       },
     )
-    if (options.report === true && code === 0) await writeReport(cli, session, batch.id, besideExport(options.out))
+    if (options.report === true && code === 0)
+      await writeReport(cli, session, batch.id, { path: await besideExport(cli, options.out) })
     // The export is complete even if the store was lost: rows are read from the open file.
     const failure = session.store.writeFailure()
     if (failure !== null) cli.say(`The store was lost during the export. ${failure.cause}`)
@@ -80,9 +82,13 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
   })
 }
 
-/** The path of the report: beside the export. Undefined: the default. */
-function besideExport(out: string | undefined): string | undefined {
-  return out === undefined || out === '-' ? undefined : `${out.replace(/\.[^./\\]+$/, '')}.report.html`
+/** The path of the report: beside the export. Undefined: the default, also where that is no file (`/dev/null`). */
+async function besideExport(cli: Cli, out: string | undefined): Promise<string | undefined> {
+  if (out === undefined || out === '-') return undefined
+  // Behind links, since /dev/stdout may be one to a file.
+  const path = await realpath(resolve(cli.io.cwd, out)).catch(() => null)
+  if (path === null || !(await stat(path)).isFile()) return undefined
+  return `${path.replace(/\.[^./\\]+$/, '')}.report.html`
 }
 
 async function write(
@@ -95,7 +101,7 @@ async function write(
     readonly signal: AbortSignal
   },
 ): Promise<ExitCode> {
-  const { exportBatch } = await import('../../catalog/export/export-batch.js')
+  const { EXPORT_FILE, exportBatch } = await import('../../catalog/export/export-batch.js')
   const { batch, options, signal } = order
   const format = options.format ?? batch.format
   const { spreadsheetSafe } = options
@@ -106,8 +112,9 @@ async function write(
   if (toStdout && cli.json) {
     throw new UsageError('--json and --out - both write to stdout: use one of them.')
   }
-  const file = options.out ?? (await ownPath(session.store, batch, (each, id) => defaultExportPath(each, format, id)))
-  const path = resolve(cli.io.cwd, file)
+  const pathOf = (each: Batch, id?: number) => resolve(cli.io.cwd, defaultExportPath(each, format, id))
+  const named = options.out === undefined ? null : resolve(cli.io.cwd, options.out)
+  const path = named ?? (await ownPath(session.store, batch, pathOf))
   const line = openProgressLine(cli)
   const rows = countedRows(order.rows, (count) => line.show(`exporting: ${pluralize(count, 'row')}`))
   try {
@@ -117,6 +124,7 @@ async function write(
       format,
       spreadsheetSafe,
       out: toStdout ? cli.io.stdout : path,
+      spared: { batches: await session.store.batches.list(), unless: named === null ? EXPORT_FILE : undefined },
       signal,
     })
     line.clear()

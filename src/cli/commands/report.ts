@@ -4,6 +4,7 @@ import type { Session } from '../../app/session.js'
 import { findBatch, reportOf } from '../../batches/find-batch.js'
 import { defaultReportPath } from '../../catalog/export/default-path.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
+import type { Batch } from '../../store/store.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { ownPath } from '../lib/own-path.js'
 import { addExamples } from '../lib/parse.js'
@@ -25,7 +26,7 @@ export function define(command: Command, act: Act): void {
             throw new UsageError('--json and --out - both write to stdout: use one of them.')
           }
           const batch = await findBatch(session, name ?? null)
-          const path = await writeReport(cli, session, batch.id, options.out)
+          const path = await writeReport(cli, session, batch.id, options)
           cli.result('report', { batch: batch.id, name: batch.name, path })
           return 0 satisfies ExitCode
         }),
@@ -34,19 +35,31 @@ export function define(command: Command, act: Act): void {
   addExamples(command, 'trackyard-batch report', 'trackyard-batch report night --out night.html')
 }
 
-/**
- * @param out a path, or `-` for stdout. Default: beside the catalog
- * @returns where it is; null: on stdout
- */
-export async function writeReport(cli: Cli, session: Session, batchId: number, out?: string): Promise<string | null> {
-  const { renderReport } = await import('../../web/report.js')
+interface ReportPlace {
+  /** What the user has named: a path, or `-` for stdout. */
+  readonly out?: string | undefined
+  /** Default: beside the catalog. */
+  readonly path?: string | undefined
+}
+
+/** @returns where it is; null: on stdout */
+export async function writeReport(
+  cli: Cli,
+  session: Session,
+  batchId: number,
+  { out, path: beside }: ReportPlace = {},
+): Promise<string | null> {
+  const { REPORT_FILE, renderReport } = await import('../../web/report.js')
   const report = await reportOf(session.store, batchId)
   if (report === null) throw new UsageError(`Batch ${batchId} is not there any more.`)
   const { batch } = report
   const html = await renderReport(session.store, report, session.now())
-  const path = out === '-' ? null : resolve(cli.io.cwd, out ?? (await ownPath(session.store, batch, defaultReportPath)))
+  const pathOf = (each: Batch, id?: number) => resolve(cli.io.cwd, defaultReportPath(each, id))
+  const named = out === undefined ? null : resolve(cli.io.cwd, out)
+  const path = out === '-' ? null : (named ?? beside ?? (await ownPath(session.store, batch, pathOf)))
   const { openTarget } = await import('../../catalog/export/export-target.js')
-  const target = await openTarget(path ?? cli.io.stdout, batch.catalogPath)
+  const spared = { batches: await session.store.batches.list(), unless: named === null ? REPORT_FILE : undefined }
+  const target = await openTarget(path ?? cli.io.stdout, spared)
   try {
     await target.write(html)
     await target.finish()

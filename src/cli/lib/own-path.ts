@@ -1,8 +1,8 @@
 import type { Batch, Store } from '../../store/store.js'
 
 /**
- * The default path of a batch's export or report. Where another batch has the same name and path, it contains the id, as
- * a command then needs it, too. A batch that this one continues does not count.
+ * The default path of a batch's export or report. Where another batch has the same path, it contains the id. A batch that
+ * this one continues does not count, nor one that another one has taken the name of.
  * @param pathOf with an id: the path that contains it
  */
 export async function ownPath(
@@ -10,14 +10,13 @@ export async function ownPath(
   batch: Batch,
   pathOf: (batch: Batch, id?: number) => string,
 ): Promise<string> {
-  const find = (id: number) => batches.find(String(id))
-  const others = new Set(await batches.idsOf(batch.name))
-  for (let own: Batch | null = batch; own !== null; own = own.continues === null ? null : await find(own.continues))
+  const all = await batches.list()
+  const path = pathOf(batch)
+  const sharing = all.filter((each) => each.state !== 'loading' && pathOf(each) === path)
+  const others = new Set<number>()
+  for (const name of new Set(sharing.map((each) => each.name)))
+    for (const id of await batches.idsOf(name)) others.add(id)
+  for (let own: Batch | undefined = batch; own !== undefined; own = all.find(({ id }) => id === own?.continues))
     others.delete(own.id)
-  for (const id of others) {
-    const other = await find(id)
-    const isExported = other !== null && other.state !== 'loading'
-    if (isExported && pathOf(other) === pathOf(batch)) return pathOf(batch, batch.id)
-  }
-  return pathOf(batch)
+  return sharing.some(({ id }) => others.has(id)) ? pathOf(batch, batch.id) : path
 }
