@@ -1,7 +1,7 @@
 import { RefusedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { DeadFilter, DeadLetterCursor, DeadLetterEntry, Store } from '../store/store.js'
+import type { DeadFilter, DeadLetterCursor, DeadLetterEntry, RetryPrice, Store } from '../store/store.js'
 import type { AbandonedParts } from './abandoned.js'
 import { findBatch } from './find-batch.js'
 
@@ -45,15 +45,8 @@ export async function* listDeadLetters(
   } while (after !== null)
 }
 
-export interface Price {
-  /** Each is called again, so this may cost as many credits. */
-  readonly searches: number
-  /** How many of them may be paid for already: their answer was lost or unreadable. */
-  readonly maybePaid: number
-}
-
 /** True if the credits exceed the threshold, or an answer that may be paid for would be bought again. */
-export function needsConfirmation({ searches, maybePaid }: Price, confirmAbove: number): boolean {
+export function needsConfirmation({ searches, maybePaid }: RetryPrice, confirmAbove: number): boolean {
   return searches > confirmAbove || maybePaid > 0
 }
 
@@ -64,13 +57,6 @@ export function needsConfirmation({ searches, maybePaid }: Price, confirmAbove: 
 export function refuseEmptyFilter(filter: DeadFilter, all: boolean, verb: 'retry' | 'discard', how: string): void {
   if (all || Object.values(filter).some((value) => value !== undefined)) return
   throw new RefusedError(`This would ${verb} every dead letter. ${how}`, { code: 'confirmation_required' })
-}
-
-export async function retryPrice(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<Price> {
-  return {
-    searches: await store.deadLetters.count(filter),
-    maybePaid: await store.deadLetters.countMaybePaid(filter),
-  }
 }
 
 /** Called when somebody presses Retry in Bull Board. Does the same as `dead-letters retry`. */

@@ -8,6 +8,13 @@ import { idsOf, namesOf, type RefColumns, refOf, searchesAmong } from './search-
 import { getNumber, getOne } from './sql.js'
 import { markDead, retryDead } from './transitions.js'
 
+export interface RetryPrice {
+  /** Each is called again, so this may cost as many credits. */
+  readonly searches: number
+  /** How many of them may be paid for already, and would be bought again: see `DeadLetter.maybe_paid`. */
+  readonly maybePaid: number
+}
+
 /** The result of a retry of dead letters. */
 export interface Retried {
   readonly retried: number
@@ -43,8 +50,7 @@ export interface DeadLetterStore {
     limit: number,
   ): Promise<{ readonly letters: readonly DeadLetterEntry[]; readonly next: DeadLetterCursor | null }>
   count(filter: DeadFilter): Promise<number>
-  /** How many of these may already be paid for: see `DeadLetter.maybe_paid`. */
-  countMaybePaid(filter: DeadFilter): Promise<number>
+  price(filter: DeadFilter): Promise<RetryPrice>
   /** Those of these that are dead in exactly this round and not discarded. In no particular order. */
   get(refs: readonly SearchRef[]): Promise<readonly DeadLetterEntry[]>
   /** The latest deaths first, for the dead letter queue. */
@@ -55,8 +61,11 @@ export interface DeadLetterStore {
    */
   retry(ref: SearchRef): Promise<boolean>
   retryAll(filter: DeadFilter): Promise<Retried>
-  /** The same as `retryAll`, for what a person confirmed. Null: more than `confirmed` match now, so nothing is changed. */
-  retryUpTo(confirmed: number, filter: DeadFilter): Promise<Retried | null>
+  /**
+   * The same as `retryAll`, for what a person confirmed. Null: more match now, or more of them may be paid for, so nothing
+   * is changed.
+   */
+  retryUpTo(confirmed: RetryPrice, filter: DeadFilter): Promise<Retried | null>
   /**
    * Removes them from the list; their rows keep the status `dead`. Does not count those already
    * discarded.
@@ -78,8 +87,7 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
   return {
     list: (filter, after, limit) => connection.read((tx) => list(tx, filter, after, limit)),
     count: (filter) => connection.read(async (tx) => count(tx, await matching(tx, filter))),
-    countMaybePaid: (filter) =>
-      connection.read(async (tx) => count(tx, and(await matching(tx, filter), MAYBE_PAID_SQL))),
+    price: (filter) => connection.read(async (tx) => priceOf(tx, await matching(tx, filter))),
     get: (refs) => connection.read(async (tx) => withRows(tx, await letters(tx, await listedAmong(tx, refs), ''))),
     newest: (limit) =>
       connection.read(async (tx) => {
@@ -92,11 +100,17 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
       }),
     retry: (ref) =>
       connection.write(async (tx) => (await retryDead(tx, await idsMatching(tx, await listedAmong(tx, [ref])))) === 1),
-    retryAll: (filter) => connection.write(async (tx) => retryMatching(tx, await matching(tx, filter))),
+    retryAll: (filter) =>
+      connection.write(async (tx) => {
+        const all = await matching(tx, filter)
+        return retryMatching(tx, all, await priceOf(tx, all))
+      }),
     retryUpTo: (confirmed, filter) =>
       connection.write(async (tx) => {
         const all = await matching(tx, filter)
-        return (await count(tx, all)) > confirmed ? null : retryMatching(tx, all)
+        const price = await priceOf(tx, all)
+        const isMore = price.searches > confirmed.searches || price.maybePaid > confirmed.maybePaid
+        return isMore ? null : retryMatching(tx, all, price)
       }),
     discardAll: (filter) => connection.write(async (tx) => discardMatching(tx, await matchingListed(tx, filter))),
     discardUpTo: (confirmed, filter) =>
@@ -125,8 +139,15 @@ function count(tx: Transaction, { text, parameters }: Condition): Promise<number
   return getNumber(tx, `select count(*) as n from search where ${text}`, parameters)
 }
 
-async function retryMatching(tx: Transaction, all: Condition): Promise<Retried> {
-  const maybePaid = await count(tx, and(all, MAYBE_PAID_SQL))
+function priceOf(tx: Transaction, { text, parameters }: Condition): Promise<RetryPrice> {
+  return getOne(
+    tx,
+    `select count(*) as searches, count(*) filter (where ${MAYBE_PAID_SQL}) as "maybePaid" from search where ${text}`,
+    parameters,
+  )
+}
+
+async function retryMatching(tx: Transaction, all: Condition, { maybePaid }: RetryPrice): Promise<Retried> {
   const ids = await idsMatching(tx, all)
   return { retried: await retryDead(tx, ids), ...(await countDue(tx, ids)), maybePaid }
 }

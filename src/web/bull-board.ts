@@ -3,7 +3,7 @@ import { createBullBoard } from '@bull-board/api'
 import { HonoAdapter } from '@bull-board/hono'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { Hono } from 'hono'
-import { needsConfirmation, retryPrice } from '../batches/retry.js'
+import { needsConfirmation } from '../batches/retry.js'
 import { formatNumber, pluralize } from '../domain/format.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
@@ -77,7 +77,7 @@ export function bullBoard(path: string, options: BoardOptions, redisReads: Redis
 
 /** Bull Board does not ask before it retries all. Our page does, with the price. */
 async function tooManyToRetry({ store, confirmAbove, path }: BoardOptions): Promise<string | null> {
-  const price = await retryPrice(store, {})
+  const price = await store.deadLetters.price({})
   if (!needsConfirmation(price, confirmAbove)) return null
   const { searches, maybePaid } = price
   const why =

@@ -83,7 +83,7 @@ describe('dead letters', () => {
     expect((await report()).batches).toMatchObject([{ tagged: 3, dead: 1 }])
   })
 
-  test.each(['retry', 'discard'])('%s asks again if more match than were confirmed', async (verb) => {
+  test.each(['retry', 'discard'])('%s asks again if it would be more than was confirmed', async (verb) => {
     const command = ['dead-letters', verb, '--status', '403']
     const more = async (): Promise<string> => {
       await submitted('forbidden three', 'forbidden four')
@@ -92,7 +92,7 @@ describe('dead letters', () => {
     }
     const declined = await desk.type(command, { answers: [more, 'n'] })
     expect(declined.code).toBe(4)
-    expect(declined.stderr).toMatch(/ing 2 dead letters .*More match now.*ing 4 dead letters /s)
+    expect(declined.stderr).toMatch(/ing 2 dead letters .*more than you confirmed now.*ing 4 dead letters /s)
     expect(await letters('--status', '403')).toHaveLength(4)
     const { code, stdout } = await desk.type([...command, '--json'], { answer: 'y' })
     expect([code, JSON.parse(stdout)]).toMatchObject([

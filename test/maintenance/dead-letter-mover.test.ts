@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { refuseEmptyFilter, retryOne, retryPrice } from '../../src/batches/retry.js'
+import { refuseEmptyFilter, retryOne } from '../../src/batches/retry.js'
 import { RefusedError } from '../../src/domain/errors.js'
 import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import { moveFailed, sweepDeadLetters } from '../../src/maintenance/dead-letter-mover.js'
@@ -195,8 +195,8 @@ describe('retry', () => {
     await markDead('scene 1')
     const unreadable = { ...DEATH, reason: 'unreadable', status: 200 } as const
     await system.store.deadLetters.recordCrashed(refOf('scene 2'), unreadable, system.now())
-    expect(await retryPrice(system.store, {})).toEqual({ searches: 2, maybePaid: 1 })
-    expect(await retryPrice(system.store, { status: 400 })).toEqual({ searches: 1, maybePaid: 0 })
+    expect(await system.store.deadLetters.price({})).toEqual({ searches: 2, maybePaid: 1 })
+    expect(await system.store.deadLetters.price({ status: 400 })).toEqual({ searches: 1, maybePaid: 0 })
   })
 
   test('all dead letters at once need `all`', () => {

@@ -196,15 +196,20 @@ describe('a retry', () => {
     expect(await store.deadLetters.retry(refOf('a'))).toBe(false)
   })
 
-  test('or a discard of more than was confirmed changes nothing', async () => {
+  test('or a discard of more than was confirmed changes nothing; nor one of more that may be paid for', async () => {
     await released(store, ['a', 'b'])
     await settle(store, 'a', 'unreadable')
     await settle(store, 'b', 'refused')
-    expect(await store.deadLetters.retryUpTo(1, {})).toBeNull()
+    expect(await store.deadLetters.retryUpTo({ searches: 1, maybePaid: 1 }, {})).toBeNull()
     expect(await store.deadLetters.discardUpTo(1, {})).toBeNull()
     expect(await listed()).toEqual(['a', 'b'])
     expect(await store.deadLetters.discardUpTo(1, { status: 400 })).toBe(1)
-    expect(await store.deadLetters.retryUpTo(1, {})).toEqual({ retried: 1, due: 1, withheld: 0, maybePaid: 1 })
+    // As when somebody was asked about the other one, before this one died.
+    expect(await store.deadLetters.retryUpTo({ searches: 1, maybePaid: 0 }, {})).toBeNull()
+    const confirmed = await store.deadLetters.price({})
+    expect(confirmed).toEqual({ searches: 1, maybePaid: 1 })
+    const retried = { retried: 1, due: 1, withheld: 0, maybePaid: 1 }
+    expect(await store.deadLetters.retryUpTo(confirmed, {})).toEqual(retried)
     expect(await listed()).toEqual([])
   })
 

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { openFeeding, type Session } from '../../app/session.js'
-import { deadFilterOf, listDeadLetters, refuseEmptyFilter, retryPrice } from '../../batches/retry.js'
+import { deadFilterOf, listDeadLetters, refuseEmptyFilter } from '../../batches/retry.js'
 import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
-import type { BatchReport, DeadLetterEntry, Retried } from '../../store/store.js'
+import type { BatchReport, DeadLetterEntry, Retried, RetryPrice } from '../../store/store.js'
 import type { DocumentBody } from '../documents.js'
 import { askToConfirm } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -153,11 +153,12 @@ async function retryAll(cli: Cli, search: string | undefined, options: LetterOpt
     const retried = await changeConfirmed(cli, options, {
       question: 'Retry?',
       look: async () => {
-        const { searches, maybePaid } = await retryPrice(store, filter)
+        const price = await store.deadLetters.price(filter)
+        const { searches, maybePaid } = price
         const facts = `Retrying ${pluralize(searches, 'dead letter')} may cost up to ${pluralize(searches, 'credit')}${again(maybePaid)}.`
-        return { count: searches, facts }
+        return { price, facts }
       },
-      change: (most) => sendBack(cli, session, () => store.deadLetters.retryUpTo(most, filter)),
+      change: (confirmed) => sendBack(cli, session, () => store.deadLetters.retryUpTo(confirmed, filter)),
     })
     if (retried === null) printRetried(cli, { retried: 0, due: 0, withheld: 0, maybePaid: 0 })
     return 0
@@ -200,9 +201,9 @@ async function discardAll(cli: Cli, search: string | undefined, options: LetterO
       look: async () => {
         const count = await deadLetters.count({ ...filter, discarded: false })
         const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
-        return { count, facts }
+        return { price: { searches: count, maybePaid: 0 }, facts }
       },
-      change: (most) => deadLetters.discardUpTo(most, filter),
+      change: ({ searches }) => deadLetters.discardUpTo(searches, filter),
     })
     cli.result('discard', { discarded: discarded ?? 0 })
     cli.print(
@@ -212,8 +213,10 @@ async function discardAll(cli: Cli, search: string | undefined, options: LetterO
   })
 }
 
+const ANY_PRICE: RetryPrice = { searches: Number.POSITIVE_INFINITY, maybePaid: Number.POSITIVE_INFINITY }
+
 /**
- * Asks about what matches now, and again if more match after the answer. With --yes, changes all without a question.
+ * Asks about what matches now, and again if there is more of it after the answer. With --yes, changes all without a question.
  * @returns null if nothing matches
  * @throws RefusedError after a no, or without a terminal and without --yes
  */
@@ -222,18 +225,18 @@ async function changeConfirmed<T>(
   { yes }: LetterOptions,
   steps: {
     readonly question: string
-    readonly look: () => Promise<{ readonly count: number; readonly facts: string }>
-    /** Null: more than `most` match, so nothing was changed. */
-    readonly change: (most: number) => Promise<T | null>
+    readonly look: () => Promise<{ readonly price: RetryPrice; readonly facts: string }>
+    /** Null: it would be more than `confirmed`, so nothing was changed. */
+    readonly change: (confirmed: RetryPrice) => Promise<T | null>
   },
 ): Promise<T | null> {
   for (;;) {
-    const { count, facts } = await steps.look()
-    if (count === 0) return null
+    const { price, facts } = await steps.look()
+    if (price.searches === 0) return null
     if (yes !== true) await confirm(cli, facts, steps.question)
-    const changed = await steps.change(yes === true ? Number.POSITIVE_INFINITY : count)
+    const changed = await steps.change(yes === true ? ANY_PRICE : price)
     if (changed !== null) return changed
-    cli.say('More match now, so nothing was changed.')
+    cli.say('That would be more than you confirmed now, so nothing was changed.')
   }
 }
 

@@ -1,9 +1,9 @@
 import { type Context, Hono } from 'hono'
-import { needsConfirmation, type Price, retryPrice } from '../../batches/retry.js'
+import { needsConfirmation } from '../../batches/retry.js'
 import { DEATH_REASONS } from '../../domain/dead-letter.js'
 import { UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize, truncate } from '../../domain/format.js'
-import type { DeadFilter } from '../../store/store.js'
+import type { DeadFilter, RetryPrice } from '../../store/store.js'
 import type { BoardOptions } from '../board-options.js'
 import { Confirm } from './confirm.js'
 import { DeadLetters, HiddenFilter } from './dead-letters.js'
@@ -52,12 +52,13 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
   web.post('/dead-letters/retry', async (c) => {
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
-    const price = await retryPrice(store, filter)
+    const price = await store.deadLetters.price(filter)
     // What the page named when it asked. If there are more now, it asks again.
-    const confirmed = needsConfirmation(price, options.confirmAbove) ? countIn(fields.confirmed) : price.searches
+    const named = { searches: countIn(fields.confirmed), maybePaid: countIn(fields.maybe_paid) }
+    const confirmed = needsConfirmation(price, options.confirmAbove) ? named : price
     const sentBack = await store.deadLetters.retryUpTo(confirmed, filter)
     if (sentBack === null)
-      return page(c, context(), <AskRetry price={await retryPrice(store, filter)} filter={filter} />)
+      return page(c, context(), <AskRetry price={await store.deadLetters.price(filter)} filter={filter} />)
     const { retried, due } = sentBack
     options.log.info({ event: 'dead_letters.retried', retried, due }, 'dead letters retried on the board')
     return back(c, options, filter, { retried, due })
@@ -75,7 +76,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
   return web
 }
 
-function AskRetry({ price, filter }: { readonly price: Price; readonly filter: DeadFilter }) {
+function AskRetry({ price, filter }: { readonly price: RetryPrice; readonly filter: DeadFilter }) {
   const { base } = usePage()
   const { searches, maybePaid } = price
   return (
@@ -93,6 +94,7 @@ function AskRetry({ price, filter }: { readonly price: Price; readonly filter: D
     >
       <HiddenFilter filter={filter} />
       <input type="hidden" name="confirmed" value={String(searches)} />
+      <input type="hidden" name="maybe_paid" value={String(maybePaid)} />
     </Confirm>
   )
 }
