@@ -65,6 +65,8 @@ export async function startBoardProcess(
       ready: async () => {
         const failure = store.writeFailure()
         if (failure !== null) return { ok: false, reason: failure.cause }
+        // Fails also where Redis only refuses changes.
+        await queue.registry.live()
         const owner = await queue.registry.owner()
         return owner === store.id
           ? { ok: true, reason: 'ready' }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Settings } from '../config/settings.js'
 import { adjustableClock } from '../domain/clock.js'
@@ -5,11 +6,14 @@ import { NotFinishedError } from '../domain/errors.js'
 import { silentLogger } from '../domain/logger.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
+import { unsavedSince } from '../processing/unsaved.js'
 import { stopPrivateRedis, stopWritingToDisk } from '../queue/private-redis/private-redis.js'
+import { isProcessAlive } from '../queue/private-redis/server-files.js'
 import { isDiskFailure } from '../queue/redis-error.js'
 import type { SearchQueue } from '../queue/search-queue.js'
+import type { WorkerFacts } from '../queue/worker-registry.js'
 import { withCleanup } from './cleanup.js'
-import { openConfiguredStore, openRunningQueue } from './parts.js'
+import { openConfiguredStore, openRunningQueue, storePath } from './parts.js'
 
 /**
  * `down` writes a stop request to Redis. Every worker and board obeys it, within its own grace
@@ -37,13 +41,15 @@ export function stopTask(queue: Pick<SearchQueue, 'registry'>, stop: () => void)
 }
 
 /**
- * @returns how many workers were running, and whether a private Redis was stopped
+ * @returns how many workers were running, whether a private Redis was stopped, and the files with answers that workers
+ *   could not save
  * @throws NotFinishedError if a worker has not stopped within its grace period; Redis keeps
  * running. ConfigurationError if Redis belongs to another store: its workers are not ours to stop
  */
 export async function stopEverything(
   settings: Settings,
-): Promise<{ readonly workers: number; readonly redis: boolean }> {
+): Promise<{ readonly workers: number; readonly redis: boolean; readonly unsaved: readonly string[] }> {
+  const since = Date.now()
   const workers = await stopAllWorkers(settings).catch(async (error: unknown) => {
     if (settings.redisUrl !== null || !isDiskFailure(error)) throw error
     await stopWritingToDisk({ dataDir: settings.dataDir })
@@ -52,7 +58,7 @@ export async function stopEverything(
     return stopAllWorkers(settings)
   })
   const redis = settings.redisUrl === null && (await stopPrivateRedis({ dataDir: settings.dataDir }))
-  return { workers, redis }
+  return { workers, redis, unsaved: unsavedSince({ path: storePath(settings) }, since) }
 }
 
 async function stopAllWorkers(settings: Settings): Promise<number> {
@@ -69,7 +75,7 @@ async function stopAllWorkers(settings: Settings): Promise<number> {
 }
 
 async function stopWorkers(queue: SearchQueue, graceMs: number): Promise<number> {
-  const before = await queue.registry.workers()
+  const before = await queue.registry.live()
   await queue.registry.askToStop()
   const deadline = performance.now() + Math.max(graceMs, HEARTBEAT_EXPIRES_MS) + 5 * CHECK_EVERY_MS
   await sleep(HEARD_WITHIN_MS)
@@ -81,5 +87,18 @@ async function stopWorkers(queue: SearchQueue, graceMs: number): Promise<number>
     }
     await sleep(200)
   }
-  return before
+  const silent = await queue.registry.missing()
+  const frozen = before.find(
+    ({ id, facts }) => silent.includes(id) && facts?.host === hostname() && isProcessAlive(facts.pid),
+  )
+  if (frozen?.facts) throw stillThere(frozen.facts)
+  return before.length
+}
+
+/** It sends no heartbeat, and was not killed. The next `down` cannot tell: what the worker said of itself has expired. */
+function stillThere({ pid }: Pick<WorkerFacts, 'pid'>): NotFinishedError {
+  return new NotFinishedError(
+    `The worker with pid ${pid} has not stopped: it is frozen, and sends no heartbeat. Redis keeps running. Let it continue (\`kill -CONT ${pid}\`), or end it ` +
+      `(\`kill -9 ${pid}\`: each of its calls in flight may cost a credit without an answer), then try again.`,
+  )
 }

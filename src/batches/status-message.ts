@@ -70,8 +70,11 @@ function mismatchMessage({ mismatches }: StatusFacts): string {
 
 function explainState(facts: StatusFacts): StatusMessage {
   const { writeFailures, workers, pauses, due, active, redisProblem } = facts
+  if (redisProblem !== null) {
+    const state = pauses.length > 0 ? 'paused' : 'unknown'
+    return { state, reason: unknownReason(facts, redisProblem), until: null }
+  }
   const explained = explainWork(facts)
-  if (redisProblem !== null) return { state: explained.state, reason: unknownReason(facts, redisProblem), until: null }
   if (writeFailures.length === 0) return explained
   const failure = writeFailureMessage(facts)
   if (pauses.length === 0 && writeFailures.length >= workers && due + active > 0) {

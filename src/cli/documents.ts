@@ -155,7 +155,11 @@ const kinds = {
   report: { batch: z.int(), name: text, path: text.nullable().describe('null: standard output') },
   status: {
     queue: z.object({
-      state: z.enum(QUEUE_STATES).describe('the first that applies; write_failure: no worker can write to the store'),
+      state: z
+        .enum(QUEUE_STATES)
+        .describe(
+          'the first that applies; unknown: Redis cannot be used, so counts of workers and jobs are 0; write_failure: no worker can write to the store',
+        ),
       reason: text,
       until: time.nullable(),
       since: time.nullable(),
@@ -289,7 +293,11 @@ const kinds = {
     retried: count,
     redis_reached: z.boolean(),
   },
-  down: { workers: count, redis_stopped: z.boolean() },
+  down: {
+    workers: count,
+    redis_stopped: z.boolean(),
+    unsaved_files: z.array(text).describe('answers that workers could not save; the next worker saves them from there'),
+  },
   doctor: {
     ok: z.boolean(),
     checks: z.array(

@@ -65,6 +65,17 @@ export function rowStatus(row: {
   }
 }
 
-/** Of all work, in the order of precedence: the first that applies. `write_failure`: no worker can write to the store. */
-export const QUEUE_STATES = ['paused', 'no_workers', 'rate_limited', 'write_failure', 'running', 'idle'] as const
+/**
+ * Of all work, in the order of precedence: the first that applies. `unknown`: Redis cannot be used, so nobody knows about
+ * the workers. `write_failure`: no worker can write to the store.
+ */
+export const QUEUE_STATES = [
+  'paused',
+  'unknown',
+  'no_workers',
+  'rate_limited',
+  'write_failure',
+  'running',
+  'idle',
+] as const
 export type QueueState = (typeof QUEUE_STATES)[number]

@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
@@ -32,7 +33,7 @@ export interface UnsavedEnd {
   readonly end: CallEnd
 }
 
-type StorePlace = Pick<Store, 'id' | 'path'>
+type StorePlace = Pick<Store, 'path'>
 
 interface Line extends UnsavedEnd {
   readonly storeId: string
@@ -42,7 +43,11 @@ const INFIX = '.unsaved-'
 const EXTENSION = '.jsonl'
 
 /** @returns the file. @throws where no directory takes it */
-export function writeUnsaved(store: StorePlace, ends: readonly UnsavedEnd[], home = homedir()): string {
+export function writeUnsaved(
+  store: StorePlace & Pick<Store, 'id'>,
+  ends: readonly UnsavedEnd[],
+  home = homedir(),
+): string {
   const text = ends.map((end) => `${JSON.stringify({ storeId: store.id, ...end } satisfies Line)}\n`).join('')
   const timestamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
   const name = `${baseOf(store)}${INFIX}${timestamp}-${process.pid}${EXTENSION}`
@@ -89,7 +94,7 @@ function writeDurably(directory: string, name: string, text: string): string {
 
 /** Records what earlier workers could not. A recorded file is renamed, so that a person can check and delete it. */
 export async function recordUnsaved(parts: {
-  readonly store: StorePlace & Pick<Store, 'calls'>
+  readonly store: StorePlace & Pick<Store, 'id' | 'calls'>
   readonly log: Logger
   readonly now: () => number
   readonly home?: string
@@ -129,6 +134,11 @@ function markSaved(path: string): boolean {
     if (errorCode(error) === 'ENOENT') return false
     throw error
   }
+}
+
+/** The files that were written since then: earlier ones in the home directory may be of another store. */
+export function unsavedSince(store: StorePlace, since: number, home = homedir()): readonly string[] {
+  return filesOf(store, home).filter((path) => (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= since)
 }
 
 function filesOf(store: StorePlace, home: string): string[] {

@@ -166,7 +166,8 @@ const EXPLANATIONS = [
   {
     says: /MISCONF/,
     kind: 'redis.disk_failed',
-    message: (where) => `${where} cannot write to its disk and refuses changes. Free disk space there, then try again.`,
+    message: (where) =>
+      `${where} cannot write to its disk and refuses changes. Free disk space there, then try again. If the store is on that disk too, workers keep paid answers in memory: do not kill them.`,
   },
   {
     says: /NOREPLICAS/,

@@ -52,15 +52,16 @@ export interface QueueOptions {
 /** @throws UnreachableError when Redis cannot be used, within seconds; ConfigurationError for an invalid address */
 export async function openSearchQueue(options: QueueOptions): Promise<SearchQueue> {
   const { log, clock = systemClock, prefix = DEFAULT_PREFIX, longestStallDelayMs = 60_000 } = options
+  const probeKey = `${prefix}:probe`
   const connection = await connect({
     address: options.connection,
     log,
     patienceMs: options.patienceMs ?? 5000,
-    probeKey: `${prefix}:probe`,
+    probeKey,
     silenceMs: options.silenceMs,
   })
   const { redis, where } = connection
-  const refusals = openRefusedCommands({ redis, where, probeKey: `${prefix}:probe`, log })
+  const refusals = openRefusedCommands({ redis, where, probeKey, log })
   const translated = <Part extends object>(part: Part): Part => withQueueErrors(part, where, refusals.report)
   const searches = lazyQueue(SEARCHES, prefix, redis)
   const deadLetters = lazyQueue(DEAD_LETTERS, prefix, redis)
@@ -68,6 +69,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
   const registry = await openWorkerRegistry({
     redis,
     prefix,
+    probeKey,
     where,
     queues: [SEARCHES, DEAD_LETTERS],
     refusals,

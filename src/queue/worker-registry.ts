@@ -44,7 +44,7 @@ export interface WorkerRegistry {
   unregister(workerId: string): Promise<void>
   /** Counts a worker as missing before its heartbeat expires. */
   expire(workerId: string): Promise<void>
-  /** The live workers, in a stable order. */
+  /** The live workers, in a stable order. @throws UnreachableError also where Redis refuses changes, and so heartbeats */
   live(): Promise<readonly LiveWorker[]>
   /** How many are alive. */
   workers(): Promise<number>
@@ -113,10 +113,12 @@ return missing
 `
 
 /**
- * KEYS as above. ARGV: the prefix of worker keys, the time to live in ms. Returns id and value of each live worker in turn.
- * No worker writes a key without expiry. A damaged one gets an expiry here, or it would count forever.
+ * KEYS: as above, and one for a test write. ARGV: the prefix of worker keys, the time to live in ms. Returns id and value of
+ * each live worker in turn. The test write fails where Redis refuses changes: it takes no heartbeats, so nobody can tell
+ * who is alive. No worker writes a key without expiry. A damaged one gets an expiry here, or it would count forever.
  */
 const LIVE_WORKERS = `
+redis.call('SET', KEYS[2], '1', 'PX', 1000)
 local live = {}
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   local key = ARGV[1] .. id
@@ -143,12 +145,14 @@ return redis.call('GET', KEYS[2])
 export async function openWorkerRegistry(parts: {
   readonly redis: RedisClient
   readonly prefix: string
+  /** A key that may be written. */
+  readonly probeKey: string
   readonly where: string
   /** The names of the BullMQ queues under the prefix. */
   readonly queues: readonly string[]
   readonly refusals: Pick<RefusedCommands, 'damaged' | 'forgetDamage'>
 }): Promise<WorkerRegistry> {
-  const { redis, prefix, where, queues, refusals } = parts
+  const { redis, prefix, probeKey, where, queues, refusals } = parts
   /** This process, as the holder of leases. */
   const holder = randomUUID()
   const ownerKey = `${prefix}:store`
@@ -226,7 +230,7 @@ export async function openWorkerRegistry(parts: {
   }
 
   async function live(): Promise<readonly LiveWorker[]> {
-    const reply = await redis.eval(LIVE_WORKERS, 1, workersKey, workerKey(''), WORKER_TTL_MS)
+    const reply = await redis.eval(LIVE_WORKERS, 2, workersKey, probeKey, workerKey(''), WORKER_TTL_MS)
     const values = Array.isArray(reply) ? reply.map(String) : []
     const workers = values.flatMap((id, index) => (index % 2 === 0 ? [liveWorker(id, values[index + 1] ?? '')] : []))
     return workers.toSorted((a, b) => (a.facts?.startedAt ?? 0) - (b.facts?.startedAt ?? 0) || (a.id < b.id ? -1 : 1))

@@ -2,6 +2,7 @@ import { expect } from '@jest/globals'
 import { startBoardProcess } from '../../src/app/board.js'
 import { NEVER_ABORTED } from '../../src/domain/abortable.js'
 import { silentLogger } from '../../src/domain/logger.js'
+import { breakDump } from '../queue/refusing-redis.js'
 import { inProcessTest } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
@@ -35,3 +36,30 @@ inProcessTest('open pages do not fill the connection to a Redis that is away', {
     await board.stop()
   }
 })
+
+inProcessTest(
+  'a Redis that refuses changes, and so heartbeats, does not mean that no worker runs',
+  {},
+  async (system) => {
+    await system.submit(['one'])
+    const settings = system.settings({ TRACKYARD_REDIS_URL: system.redis.url, TRACKYARD_BOARD_PORT: '0' })
+    const board = await startBoardProcess(settings, silentLogger, NEVER_ABORTED)
+    try {
+      await breakDump(system.redis)
+      const [page = '', , metrics = '', ready = ''] = await Promise.all(
+        PATHS.map(async (path) => (await fetch(board.url + path)).text()),
+      )
+      expect(page).toMatch(
+        /cannot write to its disk .* do not kill them\. The state of the workers is unknown\. 1 search due/,
+      )
+      expect(page).not.toContain('No worker is running')
+      expect(metrics).not.toContain('trackyard_workers')
+      expect(JSON.parse(ready)).toMatchObject({
+        ok: false,
+        reason: expect.stringContaining('cannot write to its disk'),
+      })
+    } finally {
+      await board.stop()
+    }
+  },
+)

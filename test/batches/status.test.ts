@@ -148,7 +148,7 @@ describe('the status message', () => {
     const redisProblem = 'Redis at redis://somewhere does not answer. Start it.'
     const unknown = `${redisProblem} The state of the workers is unknown.`
     const nobody = said({ redisProblem, workers: 0, due: 2 })
-    expect(nobody).toEqual({ state: 'no_workers', reason: `${unknown} 2 searches due.`, until: null })
+    expect(nobody).toEqual({ state: 'unknown', reason: `${unknown} 2 searches due.`, until: null })
     expect(said({ redisProblem, workers: 0, withheld: 90 }).reason).toMatch(
       /unknown\. Nothing is due; 90 rows are withheld/,
     )

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { silentLogger } from '../../src/domain/logger.js'
-import { recordUnsaved, type UnsavedEnd, writeUnsaved } from '../../src/processing/unsaved.js'
+import { recordUnsaved, type UnsavedEnd, unsavedSince, writeUnsaved } from '../../src/processing/unsaved.js'
 import type { Store } from '../../src/store/store.js'
 import {
   claim,
@@ -39,6 +39,8 @@ test('the next worker records what a worker could not save, once', async () => {
   await feedAll(store)
   const path = writeUnsaved(store, [answered(await granted(store, 'one'), 'one')])
   expect((statSync(path).mode & 0o777).toString(8)).toBe('600')
+  expect(unsavedSince(store, statSync(path).mtimeMs)).toEqual([path])
+  expect(unsavedSince(store, statSync(path).mtimeMs + 1)).toEqual([])
   await recordUnsaved({ store, log: silentLogger, now })
   expect(await claim(store, 'one')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1, sent: 0 })

@@ -46,6 +46,19 @@ test.concurrent(
   240_000,
 )
 
+test.concurrent('`down` does not take a frozen worker for one that has stopped', async () => {
+  await withSystem({}, async (system) => {
+    await system.submit(1)
+    const worker = await system.startWorker()
+    await untilDone(system)
+    await system.freeze(worker)
+    const { code, stderr } = await system.command(['down'])
+    worker.kill('SIGCONT')
+    expect({ code, stderr }).toMatchObject({ code: 5, stderr: expect.stringContaining(`kill -CONT ${worker.pid}`) })
+    expect(await worker.exited).toMatchObject({ code: 0, signal: null })
+  })
+}, 240_000)
+
 test.concurrent('a server that hangs, cuts or answers too late: unknown outcome, tried again, charged; one that drips or cuts in the answer: unreadable, charged, never asked again', async () => {
   const bad = ['hang', 'cut', 'late', 'drip', 'cut in the answer'] as const
   const unknown = 3

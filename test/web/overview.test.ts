@@ -58,7 +58,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'done with dead letters': 'Idle',
   'a million rows': 'Running',
   'no worker': 'No worker is running',
-  'Redis away': 'Redis does not answer',
+  'Redis away': 'Redis cannot be used',
 }
 
 describe.each(Object.keys(ALL))('%s', (name) => {

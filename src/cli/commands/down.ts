@@ -18,9 +18,13 @@ export function define(command: Command, act: Act): void {
 async function stopAll(cli: Cli): Promise<ExitCode> {
   const { settingsOf } = await import('../../app/entry.js')
   const { stopEverything } = await import('../../app/stop.js')
-  const { workers, redis } = await stopEverything(settingsOf(cli.io))
-  cli.result('down', { workers, redis_stopped: redis })
+  const { workers, redis, unsaved } = await stopEverything(settingsOf(cli.io))
+  cli.result('down', { workers, redis_stopped: redis, unsaved_files: unsaved })
   const stopped = workers === 0 ? 'No worker was running' : `Stopped ${pluralize(workers, 'worker')}`
   cli.print(redis ? `${stopped}; the private Redis is stopped.` : `${stopped}.`)
+  if (unsaved.length > 0)
+    cli.print(
+      `Paid answers could not be saved in the store; they are in ${unsaved.join(' and ')}. Leave the file there: the next worker saves them.`,
+    )
   return 0
 }

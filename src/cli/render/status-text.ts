@@ -78,6 +78,7 @@ export function statusLine({ queue, credits }: StatusReport): string {
 function paintedMessage({ queue }: StatusReport, paint: Paint): string {
   switch (queue.state) {
     case 'paused':
+    case 'unknown':
     case 'write_failure':
       return paint.bad(queue.reason)
     case 'no_workers':

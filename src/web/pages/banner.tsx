@@ -18,11 +18,15 @@ const PAUSED_TITLES: Readonly<Record<PauseCause, string>> = {
   outside_hours: 'Outside the active hours',
 }
 
+const REDIS_AWAY = 'Redis cannot be used'
+
 export function titleOf({ state, causes, probing, waiting }: StatusReport['queue'], isRedisAway: boolean): string {
-  if (isRedisAway) return 'Redis does not answer'
+  if (isRedisAway) return REDIS_AWAY
   switch (state) {
     case 'paused':
       return causes[0] === undefined ? 'Paused' : PAUSED_TITLES[causes[0]]
+    case 'unknown':
+      return REDIS_AWAY
     case 'no_workers':
       return waiting > 0 ? 'No worker is running' : 'Idle, without a worker'
     case 'rate_limited':
@@ -46,6 +50,7 @@ function toneOf({ state, causes, probing, waiting, write_failures }: StatusRepor
       return causes.every((cause) => cause === 'operator') ? 'hand' : 'bad'
     case 'no_workers':
       return waiting > 0 ? 'bad' : 'idle'
+    case 'unknown':
     case 'write_failure':
       return 'bad'
     case 'rate_limited':
