@@ -1,7 +1,7 @@
 import { UsageError } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
 import type { Catalog, CatalogWords, RawRow } from './catalog.js'
-import { columnListText, ERROR_COLUMN, requireCsvColumn } from './column-names.js'
+import { columnListText, ERROR_COLUMN, isExportColumn, requireCsvColumn } from './column-names.js'
 import { isPlaceholder } from './doubts.js'
 import { describeValue, filterProblem, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
 import { cellsProblem, earlierProblem } from './row-problems.js'
@@ -93,7 +93,8 @@ export function unusedKeysDoubt(catalog: Catalog, template: string | null): stri
 
 /** The error for a command without a template and a catalog without queries of its own. */
 export function noQueryColumnError(catalog: Catalog): UsageError {
-  const example = catalog.names.find((name) => /title|name|description|mood/i.test(name)) ?? catalog.names[0] ?? 'title'
+  const own = catalog.names.filter((name) => !isExportColumn(name))
+  const example = own.find((name) => /title|name|description|mood/i.test(name)) ?? own[0] ?? 'title'
   const { words, names } = catalog
   const where = words.row === 'line' ? `${catalog.name}: ` : ''
   return new UsageError(

@@ -184,6 +184,12 @@ describe('a command that does not fit the catalog is refused before the first ro
     expect(message).toContain(words)
   })
 
+  test('the example of a query names no column of an earlier export', async () => {
+    const catalog = await openText('position,id,row,trackyard_moods\n1,,{},calm\n')
+    const { message } = await refusal(async () => compileRows({ catalog, template: null }))
+    expect(message).toContain('For example: --query "{position} music"')
+  })
+
   test.each([
     ['{', "expected JSON such as '{"],
     ['[]', 'expected filters to be a JSON object, found an empty list'],
