@@ -1,6 +1,5 @@
 import { isSameApi } from '../domain/api-address.js'
 import type { Connection, Transaction } from './engine.js'
-import { countOf } from './ledger.js'
 import { clearMeta, metaSql, writeMeta } from './meta.js'
 import { getOne } from './sql.js'
 import { noteLimit, noteTopUp } from './timeline.js'
@@ -54,17 +53,10 @@ export function accountStore(connection: Connection): AccountStore {
         const before = await getAccountAt(tx, account.apiUrl)
         const after = { ...before, ...withoutAbsent(account), heardAt: now }
         noteLimit(tx, before.limitPerMinute, after.limitPerMinute, now)
-        if (await isTopUp(tx, before.creditsRemaining, after.creditsRemaining))
-          noteTopUp(tx, before.creditsRemaining ?? 0, after.creditsRemaining ?? 0, now)
+        await noteTopUp(tx, before.creditsRemaining, after.creditsRemaining, now)
         await setAccount(tx, after)
       }),
   }
-}
-
-/** A rise of no more than the number of calls in flight and of unknown outcome is a correction, not a top-up. */
-async function isTopUp(tx: Transaction, before: number | null, now: number | null): Promise<boolean> {
-  if (before === null || now === null || now <= before) return false
-  return now - before > (await countOf(tx, 'sent')) + (await countOf(tx, 'unknown'))
 }
 
 /** For use inside a transaction. A worker of this API starts: what another one reported is forgotten. */

@@ -109,8 +109,8 @@ function recordCall(tx: Transaction, call: CallToClose, end: CallEnd): void {
  * Updates the balance and the limits from one response; absent limits keep their value. Every answer
  * reports the balance right after its own credit was taken, and answers overtake each other. So the
  * lowest balance is the latest: calls in flight will still take their own credit. An answer without
- * a balance takes one credit. A rise that the overlapping calls cannot explain is a top-up, and is
- * taken as it is. Errs towards too few credits; GET /me corrects it.
+ * a balance takes one credit. A rise that the overlapping calls cannot explain is a top-up, or corrects
+ * what calls of unknown outcome took; it is taken as it is. Errs towards too few credits; GET /me corrects it.
  */
 async function updateBalance(tx: Transaction, call: CallToClose, { facts, outcome, now }: CallEnd): Promise<void> {
   const { limitPerMinute, limitPerDay, remainingToday } = facts
@@ -119,11 +119,11 @@ async function updateBalance(tx: Transaction, call: CallToClose, { facts, outcom
   const known = call.balance
   noteLimit(tx, call.known_limit, limitPerMinute, now)
   if (balance !== null) {
-    const isTopUp = known === null || (balance > known && balance > known + (await overlapping(tx, call)))
-    if (isTopUp && known !== null) noteTopUp(tx, known, balance, now)
+    const isUnexplained = known === null || (balance > known && balance > known + (await overlapping(tx, call)))
+    if (isUnexplained) await noteTopUp(tx, known, balance, now)
     tx.send(`update account set credits_remaining = @balance, heard_at = @now, ${LIMITS}`, {
       ...limits,
-      balance: isTopUp ? balance : Math.min(known, balance),
+      balance: isUnexplained ? balance : Math.min(known, balance),
       now,
     })
     return

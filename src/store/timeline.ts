@@ -1,5 +1,6 @@
 import { formatNumber } from '../domain/format.js'
 import type { Connection, Transaction } from './engine.js'
+import { countOf } from './ledger.js'
 
 /** What happened, and who did it. Old entries are dropped by `prune`. */
 export const TIMELINE_KINDS = [
@@ -34,7 +35,13 @@ export function noteLimit(tx: Transaction, from: number | null, to: number | nul
   addEntry(tx, { at, kind: 'limit_changed', by: 'worker', what })
 }
 
-export function noteTopUp(tx: Transaction, from: number, to: number, at: number): void {
+/**
+ * Adds no entry for a rise of no more than the calls in flight and of unknown outcome: that corrects a balance that they
+ * may have lowered without being charged.
+ */
+export async function noteTopUp(tx: Transaction, from: number | null, to: number | null, at: number): Promise<void> {
+  if (from === null || to === null || to <= from) return
+  if (to - from <= (await countOf(tx, 'sent')) + (await countOf(tx, 'unknown'))) return
   const what = `Credits went up from ${formatNumber(from)} to ${formatNumber(to)}.`
   addEntry(tx, { at, kind: 'credits_topped_up', by: 'worker', what })
 }

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { Store } from '../../src/store/store.js'
 import type { Actor } from '../../src/store/timeline.js'
-import { eachWithStore, granted, loaded, release, released, settle, type TempStore } from './setup.js'
+import { close, eachWithStore, granted, loaded, release, released, settle, type TempStore } from './setup.js'
 
 let temp: TempStore
 let store: Store
@@ -59,6 +59,18 @@ describe('the timeline', () => {
     await granted(store, 'a')
     await store.account.update({ creditsRemaining: 24_001 }, 4000)
     expect(await entries()).toHaveLength(3)
+  })
+
+  test('an answer after timeouts that cost nothing is no top-up; one after a top-up is', async () => {
+    await released(store, ['a', 'b', 'c', 'd'])
+    await store.account.update({ creditsRemaining: 100 }, 5)
+    for (const query of ['a', 'b']) await settle(store, query, 'timedOut')
+    const answer = async (query: string, creditsRemaining: number) =>
+      close(store, await granted(store, query, { now: 20_000 }), 'answered', { creditsRemaining, now: 21_000 })
+    await answer('c', 99)
+    expect(await entries()).toHaveLength(1)
+    await answer('d', 500)
+    expect((await entries()).slice(1)).toEqual(['worker: Credits went up from 99 to 500.'])
   })
 })
 
