@@ -7,6 +7,8 @@ export const NOTIFICATION_EVENTS = [
   'batch.late',
   'queue.paused',
   'queue.resumed',
+  'rate_limit.started',
+  'rate_limit.ended',
   'credits.short',
   'worker.lost',
 ] as const

@@ -2,6 +2,7 @@ import { formatCost, formatDateTime, formatNumber, formatRowCounts, isoOrNull, p
 import type { Notification } from '../domain/notification.js'
 import { type Pause, type PauseCause, pauseNextStep, pauseSummary, resumedSummary } from '../domain/pause.js'
 import { releaseCommand, type StoredBatch, unfinishedRows } from '../store/batch-row.js'
+import { rateLimitSummary } from '../store/pauses.js'
 
 /**
  * Notifications: what happened, figures, the next command. A worker writes them, so they use only figures that are cheap:
@@ -43,6 +44,20 @@ export function resumedNotification(
     batch: null,
     figures: { causes: lifted.join(','), stillPaused: stillPaused.join(','), creditsRemaining: creditsLeft },
   }
+}
+
+/** Of one that lasts long. */
+export function rateLimitStartedNotification(until: number, detail: string | null): Notification {
+  return {
+    event: 'rate_limit.started',
+    text: `${rateLimitSummary(until, detail)} Calls then resume by themselves.`,
+    batch: null,
+    figures: { until: iso(until), detail },
+  }
+}
+
+export function rateLimitEndedNotification(): Notification {
+  return { event: 'rate_limit.ended', text: 'The rate limit by the API is over.', batch: null, figures: {} }
 }
 
 /** @param due credits that the searches of released batches need, each search once */

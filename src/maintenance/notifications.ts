@@ -1,3 +1,4 @@
+import { LONG_RATE_LIMIT_MS } from '../domain/backoff.js'
 import type { Logger } from '../domain/logger.js'
 import type { Notification } from '../domain/notification.js'
 import type { Pause, PauseCause } from '../domain/pause.js'
@@ -11,6 +12,8 @@ import {
   creditsShortNotification,
   manyDeadNotification,
   pausedNotification,
+  rateLimitEndedNotification,
+  rateLimitStartedNotification,
   resumedNotification,
   workerLostNotification,
 } from './notification-messages.js'
@@ -46,13 +49,15 @@ const DEADLINE_LOOK_MS = 60_000
 
 /**
  * Watches store and registry for what people want to know. Each event becomes one log line and one stored notification,
- * which `notificationSender` posts. Which milestones of a batch were notified is marked in the store. Which pauses, short
- * credits and missing workers were notified is known in memory only. So a new worker notifies once more what still
+ * which `notificationSender` posts. Which milestones of a batch were notified is marked in the store. Which pauses, rate
+ * limits, short credits and missing workers were notified is known in memory only. So a new worker notifies once more what still
  * lasts; the store drops a text that is still waiting to be sent.
  */
 export function notificationTask(parts: NotificationParts): () => Promise<void> {
   const { store, registry, log, now } = parts
   let notifiedPauses: ReadonlyMap<PauseCause, number> = new Map()
+  /** Looks since a notified rate limit was seen last; null: none was. */
+  let looksSinceLimit: number | null = null
   let missingSince: ReadonlyMap<string, number> = new Map()
   let creditsLookedAt = Number.NEGATIVE_INFINITY
   let isShort = false
@@ -63,6 +68,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   return async () => {
     // The hours end and begin every day, so nobody wants to be notified.
     await notifyPauses((await ongoing()).filter(({ cause }) => cause !== 'outside_hours'))
+    await notifyRateLimit()
     for (const { text } of (await takeMilestones()).map(milestoneNotification)) logNotified(text)
     await notifyLostWorkers()
     await notifyShortCredits()
@@ -99,6 +105,22 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
       for (const row of fresh) await notify(pausedNotification(row, due))
     }
     notifiedPauses = new Map(rows.map((row) => [row.cause, row.since]))
+  }
+
+  /** One that begins again at once, as when a daily limit is used up, is still the same: the second look decides. */
+  async function notifyRateLimit(): Promise<void> {
+    const until = await store.pauses.rateLimitedUntil(now())
+    if (until !== null) {
+      if (looksSinceLimit === null && until - now() < LONG_RATE_LIMIT_MS) return
+      const isNew = looksSinceLimit === null
+      looksSinceLimit = 0
+      if (isNew) await notify(rateLimitStartedNotification(until, await store.pauses.rateLimitDetail(now())))
+    } else if (looksSinceLimit !== null) {
+      looksSinceLimit += 1
+      if (looksSinceLimit < 2) return
+      looksSinceLimit = null
+      await notify(rateLimitEndedNotification())
+    }
   }
 
   /** Stored for the webhook in the transaction that marks the batch. A crash after it loses only the log line. */

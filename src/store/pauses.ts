@@ -1,5 +1,6 @@
 import { type HoursInForce, hoursInWords, isOutsideHours } from '../domain/active-hours.js'
-import { formatDuration } from '../domain/format.js'
+import { LONG_RATE_LIMIT_MS } from '../domain/backoff.js'
+import { formatDateTime, formatDuration, truncate } from '../domain/format.js'
 import { causesInWords, type Pause, type PauseCause, type PauseWatch, pausedEntry } from '../domain/pause.js'
 import { retryUnauthorized } from './dead-letters.js'
 import type { Connection, Transaction } from './engine.js'
@@ -103,8 +104,10 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
       connection.write(async (tx) => {
         const wasActive = (await rateLimitEnd(tx, now)) !== null
         clearMeta(tx, ...RATE_LIMIT)
-        if (wasActive) await startProbe(tx)
-        return wasActive
+        if (!wasActive) return false
+        await startProbe(tx)
+        addEntry(tx, { at: now, kind: 'resumed', by: actor, what: 'The rate limit by the API was lifted.' })
+        return true
       }),
   }
 }
@@ -157,11 +160,20 @@ export async function extendRateLimit(
   now: number,
   detail: string | null = null,
 ): Promise<void> {
-  if (until <= ((await rateLimitEnd(tx, now)) ?? now)) return
+  const before = (await rateLimitEnd(tx, now)) ?? now
+  if (until <= before) return
   clearMeta(tx, ...RATE_LIMIT)
   writeMeta(tx, 'hold_until', until)
   writeMeta(tx, 'hold_from', now)
   if (detail !== null) writeMeta(tx, 'hold_detail', detail)
+  if (until - now < LONG_RATE_LIMIT_MS || before - now >= LONG_RATE_LIMIT_MS) return
+  addEntry(tx, { at: now, kind: 'rate_limited', by: 'worker', what: rateLimitSummary(until, detail) })
+}
+
+/** For the timeline and the notification. */
+export function rateLimitSummary(until: number, detail: string | null): string {
+  const said = detail === null ? '' : ` (the API says "${truncate(detail, 200)}")`
+  return `Rate limited by the API until ${formatDateTime(until)}${said}.`
 }
 
 /** The largest clock correction that is considered normal. */

@@ -10,6 +10,7 @@ export const TIMELINE_KINDS = [
   'paused',
   'resumed',
   'limit_changed',
+  'rate_limited',
   'credits_topped_up',
   'redis_restored',
   'worker_lost',

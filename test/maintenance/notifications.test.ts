@@ -23,6 +23,7 @@ import {
   rowsOf,
   startInProcess,
 } from '../support/in-process-system.js'
+import { limitRate } from '../support/pauses.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { until } from '../support/until.js'
 
@@ -367,6 +368,34 @@ describe('notifications', () => {
       expect.stringMatching(/^Resumed \(was paused: API outage\)/),
     ])
   }, 240_000)
+
+  test('a rate limit is notified at its start and end if it is long, and is in the timeline', async () => {
+    const { pauses, timeline } = system.store
+    let now = system.now()
+    const look = task({ now: () => now })
+    const limit = async (ms: number) => {
+      await limitRate(system.store, now + ms, now)
+      await look()
+    }
+    await limit(60_000)
+    await limit(3_600_000)
+    await limit(3_601_000)
+    const until = formatDateTime(now + 3_600_000)
+    expect(notified()).toEqual([`Rate limited by the API until ${until}. Calls then resume by themselves.`])
+    now += 3_601_000
+    await look()
+    await limit(30_000)
+    expect(notified()).toHaveLength(1)
+    expect(await pauses.liftRateLimit(now)).toBe(true)
+    await look()
+    await look()
+    await look()
+    expect(notified().slice(1)).toEqual(['The rate limit by the API is over.'])
+    expect((await timeline.list(9)).map(({ kind, what }) => [kind, what])).toEqual([
+      ['resumed', 'The rate limit by the API was lifted.'],
+      ['rate_limited', `Rate limited by the API until ${until}.`],
+    ])
+  })
 
   test('a running worker posts to TRACKYARD_WEBHOOK_URL', async () => {
     await system.worker({ TRACKYARD_WEBHOOK_URL: channel.url })

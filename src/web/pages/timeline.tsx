@@ -16,6 +16,7 @@ const TONES: Readonly<Record<TimelineKind, string>> = {
   credits_topped_up: 'good',
   cancelled: 'hand',
   limit_changed: 'idle',
+  rate_limited: 'wait',
   paused: 'bad',
   redis_restored: 'wait',
   worker_lost: 'bad',
