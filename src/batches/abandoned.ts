@@ -27,7 +27,7 @@ export function unreleasedMessage(
 ): string | null {
   if (state !== 'loading') return null
   if (notBefore !== null) {
-    const by = workers === 0 ? ` by a worker. ${START_A_WORKER}` : '.'
+    const by = workers === 0 ? `, by a worker. ${START_A_WORKER}` : '.'
     return `Batch ${id} (${truncate(name, 60)}) will be released at ${formatTimeAndWait(notBefore, now)}${by}`
   }
   return `Batch ${id} (${truncate(name, 60)}) is being loaded by a submit and not released yet. If that submit was killed, the batch is dropped within about a minute.`

@@ -279,7 +279,7 @@ describe('caps', () => {
     expect(scheduled.stderr).toContain('To release it now: `trackyard-batch release 1`.')
     const env = { TRACKYARD_CONFIRM_ABOVE: '2' }
     expect((await desk.type(['wait', '1', '--timeout', '0'])).stderr).toMatch(
-      /nothing was changed\. Batch 1 \(night\) will be released at .* by a worker\. No worker is running: start one/,
+      /nothing was changed\. Batch 1 \(night\) will be released at .*, by a worker\. No worker is running: start one/,
     )
     const asked = await desk.type(['release', '1'], { env })
     expect([asked.code, asked.stderr]).toEqual([
