@@ -102,5 +102,6 @@ export const LONG_ROW_KEPT_CHARACTERS = 200
 /** Stands for a row that is too long to be kept. */
 export function tooLongRow(line: number, bytes: number, json: string, lines = 1): RawRow {
   const found = `${(bytes / 1024 / 1024).toFixed(1)} MB${lines === 1 ? '' : ` over ${lines} lines`}`
-  return { kind: 'broken', line, json, problem: `expected a row of at most 16 MB, found one of ${found}` }
+  const cut = `cut to ${LONG_ROW_KEPT_CHARACTERS} characters in the export`
+  return { kind: 'broken', line, json, problem: `expected a row of at most 16 MB, found one of ${found}, ${cut}` }
 }

@@ -205,7 +205,7 @@ describe('a value of more than 16 MB', () => {
     const found = await rows(text, name, 300_000)
     expect(found.map(([, row]) => row)).toEqual([
       '{"id":1}',
-      'expected a row of at most 16 MB, found one of 17.0 MB',
+      'expected a row of at most 16 MB, found one of 17.0 MB, cut to 200 characters in the export',
       '{"id":3}',
     ])
   })

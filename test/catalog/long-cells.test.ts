@@ -26,7 +26,9 @@ describe('a quoted cell over many lines', () => {
     expect(exact.map((row) => row.kind)).toEqual(['cells', 'cells'])
     const over = await load(`id,title\n1,"${cellOf(16 * MB + 1)}"\n2,b\n`)
     expect(over.map((row) => row.request?.request.query ?? row.problem)).toEqual([
-      expect.stringMatching(/^line 2: expected a row of at most 16 MB, found one of 16\.0 MB over \d+ lines$/),
+      expect.stringMatching(
+        /^line 2: expected a row of at most 16 MB, found one of 16\.0 MB over \d+ lines, cut to 200 characters in the export$/,
+      ),
       'b music',
     ])
     expect(over[0]?.row.length).toBeLessThan(1000)
@@ -37,7 +39,7 @@ describe('a quoted cell over many lines', () => {
     const rows = await load(`id,title\n1,a\n2,"${cell}"\n3,c\n4,"${cell}"\n`)
     expect(rows.map((row) => row.request?.request.query ?? row.problem?.replace(/\d{4,}/, 'N'))).toEqual([
       'a music',
-      'line 3: expected a row of at most 16 MB, found one of 40.0 MB over N lines',
+      'line 3: expected a row of at most 16 MB, found one of 40.0 MB over N lines, cut to 200 characters in the export',
       'c music',
       expect.stringContaining('expected a row of at most 16 MB, found one of 40.0 MB'),
     ])
@@ -46,7 +48,7 @@ describe('a quoted cell over many lines', () => {
   test('a line over 16 MB without quotation marks costs its own row', async () => {
     const rows = await load(`id,title\n1,${'x'.repeat(17 * MB)}\n2,b\n`)
     expect(rows.map((row) => row.request?.request.query ?? row.problem)).toEqual([
-      'line 2: expected a row of at most 16 MB, found one of 17.0 MB',
+      'line 2: expected a row of at most 16 MB, found one of 17.0 MB, cut to 200 characters in the export',
       'b music',
     ])
   })
