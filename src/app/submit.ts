@@ -7,6 +7,7 @@ import type { Catalog } from '../catalog/catalog.js'
 import { isExportColumn } from '../catalog/column-names.js'
 import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
 import { collectDoubts } from '../catalog/doubts.js'
+import { isOrdinaryFile } from '../catalog/input/source.js'
 import { openObjects } from '../catalog/object-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
 import { unusedKeysDoubt } from '../catalog/row-request.js'
@@ -181,7 +182,8 @@ export async function planBatch(
     const batch = await loadBatch(
       session,
       {
-        ...fileFacts(catalog, source),
+        ...fileFacts(catalog),
+        catalogPath: 'path' in source && (await isOrdinaryFile(source.path)) ? source.path : null,
         ...{ name, maxAgeMs, template, rowOptions, continues: earlier?.id ?? null },
         priority: options.priority ?? earlier?.priority ?? 'normal',
       },
@@ -281,9 +283,8 @@ async function release(
 }
 
 /** What an export needs to look like the catalog. */
-function fileFacts({ format, delimiter, byteOrderMark, quoting, preamble, columns }: Catalog, source: SubmitSource) {
-  const catalogPath = 'path' in source ? source.path : null
-  return { catalogPath, format, delimiter, byteOrderMark, quoting, preamble, columns }
+function fileFacts({ format, delimiter, byteOrderMark, quoting, preamble, columns }: Catalog) {
+  return { format, delimiter, byteOrderMark, quoting, preamble, columns }
 }
 
 /** Cost and duration, from what store and API know now. */

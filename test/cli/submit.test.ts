@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -441,6 +442,23 @@ test('- reads standard input and names the batch by the time', async () => {
   expect(submitted).toMatchObject({ rows: 2, searches: 2 })
   expect(submitted.name).toMatch(/^stdin-\d{4}-\d{2}-\d{2}T\d{6}$/)
 })
+
+test.each(['a named pipe', 'an open file'])(
+  '%s is named by the time and exported to the current directory',
+  async (kind) => {
+    const away = await mkdtemp(join(desk.dir, 'away-'))
+    const path = join(away, 'films.csv')
+    if (kind === 'a named pipe') execFileSync('/usr/bin/mkfifo', [path])
+    const written = writeFile(path, CATALOG)
+    if (kind !== 'a named pipe') await written
+    const fd = kind === 'a named pipe' ? null : openSync(path, 'r')
+    const { name } = await desk.json(['submit', fd === null ? path : `/dev/fd/${fd}`, '--query', QUERY])
+    await written
+    if (fd !== null) closeSync(fd)
+    expect(name).toMatch(/^pipe-\d{4}-\d{2}-\d{2}T\d{6}$/)
+    expect(await desk.json(['export'])).toMatchObject({ path: join(desk.dir, `${name}.tagged.csv`) })
+  },
+)
 
 test('Ctrl-C while waiting for a pipe drops the batch', async () => {
   const stopping = new AbortController()

@@ -88,6 +88,17 @@ async function* readAll(
   )
 }
 
+/** Names of what a process has open: `<(…)`, /dev/stdin. Nothing can be written beside them. */
+const OPEN_DESCRIPTOR = /^\/(?:dev\/(?:stdin$|fd\/)|proc\/)/
+
+/** Whether an export belongs beside it and is named after it: not so for a pipe, even one with a name. */
+export async function isOrdinaryFile(path: string): Promise<boolean> {
+  if (OPEN_DESCRIPTOR.test(path)) return false
+  // If it cannot be found, opening it says so.
+  const about = await stat(path).catch(() => null)
+  return about === null || about.isFile()
+}
+
 function foundDirectory(name: string): CatalogError {
   return new CatalogError(`${name}: expected a file, found a directory. Name one CSV, TSV or JSONL file.`)
 }

@@ -7,6 +7,7 @@ import type { BatchPlan, Released, SubmitSource } from '../../app/submit.js'
 import { pauseMessage } from '../../batches/pause-message.js'
 import { defaultBatchName } from '../../catalog/export/default-path.js'
 import { parseFilters } from '../../catalog/filters.js'
+import { isOrdinaryFile } from '../../catalog/input/source.js'
 import { parseMoment, systemTimeZone } from '../../domain/active-hours.js'
 import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatTime, isoOrNull, pluralize } from '../../domain/format.js'
@@ -145,7 +146,7 @@ async function loadAndRelease(
       {
         ...options,
         ...timesOf(session, options),
-        name: options.name ?? (options.continue === undefined ? nameOf(file, session.now()) : undefined),
+        name: options.name ?? (options.continue === undefined ? await nameOf(source, session.now()) : undefined),
         maxAgeDays: options.maxAge,
         continues: options.continue,
       },
@@ -197,10 +198,11 @@ async function confirmPlan(
   })
 }
 
-/** Standard input is named by the time. */
-function nameOf(file: string, now: number): string {
-  if (file === '-') return `stdin-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '')}`
-  return defaultBatchName(file)
+/** Standard input and pipes are named by the time. */
+async function nameOf(source: SubmitSource, now: number): Promise<string> {
+  if ('path' in source && (await isOrdinaryFile(source.path))) return defaultBatchName(source.path)
+  const time = new Date(now).toISOString().slice(0, 19).replaceAll(':', '')
+  return 'path' in source ? `pipe-${time}` : `stdin-${time}`
 }
 
 function submitJson(batch: number | null, plan: BatchPlan): DocumentBody<'submit'> {
