@@ -50,6 +50,18 @@ test('what the system refuses is no bug of ours', async () => {
   expect([1, 2]).toContain(code)
 })
 
+test('a stray quotation mark before more text than there is room for is named with its line', async () => {
+  system = await startSystem()
+  await system.file('x.csv', `id,title\n1,a\n2,"stray\n${`77,${'a row of its own '.repeat(20)}\n`.repeat(60_000)}`)
+  const TMPDIR = join(system.dir, 'gone')
+  const { code, stderr } = await system.command(['submit', 'x.csv', '--query', '{title}'], { env: { TMPDIR } })
+  expect(code).toBe(3)
+  expect(stderr).toContain(
+    'x.csv, line 3: a quotation mark is not closed, and the text behind it needs room in the temporary directory ' +
+      `(${TMPDIR}), in which no file can be written (ENOENT). Free some space there, set TMPDIR, or correct the line.`,
+  )
+})
+
 test('a worker whose log cannot be written works on', async () => {
   system = await startSystem({ simulator: { noMatchRate: 0 } })
   await system.submit(5)

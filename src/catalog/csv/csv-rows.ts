@@ -16,9 +16,9 @@ import { createHeldText, type TextPiece } from './held-text.js'
 export async function* readCsv(
   pieces: AsyncIterable<Buffer>,
   dialect: Dialect,
-  firstLine = 1,
+  { name, firstLine }: { readonly name: string; readonly firstLine: number },
 ): AsyncGenerator<RawRow[], void, undefined> {
-  const reader = createReader(dialect, firstLine)
+  const reader = createReader(dialect, firstLine, name)
   try {
     for await (const piece of pieces) {
       reader.read({ text: piece.toString('utf8'), bytes: piece.length })
@@ -39,9 +39,9 @@ const NEVER_CLOSED = 'expected a closing quotation mark, found none before the e
 const CLOSED_IN_TEXT =
   'expected a separator or the end of the line after a closing quotation mark, found other text on a later line'
 
-function createReader(dialect: Dialect, firstLine: number) {
+function createReader(dialect: Dialect, firstLine: number, name: string) {
   const scanner = createScanner(dialect, firstLine)
-  const held = createHeldText()
+  const held = createHeldText(name)
   let rows: RawRow[] = []
   let width: number | null = null
   /** How many empty lines precede the present one. */

@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
+import { errorCode, UnreachableError } from '../../domain/errors.js'
 import { LONG_ROW_KEPT_CHARACTERS, LONGEST_ROW_BYTES } from '../catalog.js'
 
 /** A piece of the text, and its length as UTF-8. */
@@ -11,11 +12,21 @@ export interface TextPiece {
   readonly bytes: number
 }
 
+/** A record that has not ended yet; `start`: in the present piece, negative if earlier. */
+interface OpenRecord {
+  readonly start: number
+  readonly line: number
+  readonly isQuoted: boolean
+}
+
 /** Room for the other cells of a row with one cell of the greatest length. */
 const OTHER_CELLS_BYTES = 1024 * 1024
 
-/** Keeps the text of a record that has not ended yet, since it may have to be read again. */
-export function createHeldText() {
+/**
+ * Keeps the text of a record that has not ended yet, since it may have to be read again.
+ * @param name of the catalog, for messages
+ */
+export function createHeldText(name: string) {
   let parts: TextPiece[] = []
   let bytes = 0
   let spill: Spill | null = null
@@ -39,18 +50,23 @@ export function createHeldText() {
     isTooLong: () => isTooLong,
     /** Whether nothing of it was dropped. */
     isWhole: () => isWhole,
-    add(piece: TextPiece, { start, isQuoted }: { readonly start: number; readonly isQuoted: boolean }): void {
+    /** @throws UnreachableError if the temporary directory has no room for it */
+    add(piece: TextPiece, { start, line, isQuoted }: OpenRecord): void {
       const text = start > 0 ? piece.text.slice(start) : piece.text
       const part = { text, bytes: start > 0 ? Buffer.byteLength(text) : piece.bytes }
       bytes += part.bytes
       isTooLong ||= bytes > LONGEST_ROW_BYTES + OTHER_CELLS_BYTES
       if (!isTooLong) parts.push(part)
       else if (isQuoted && isWhole) {
-        if (spill === null) {
-          spill = openSpill()
-          opened.push(spill)
+        try {
+          if (spill === null) {
+            spill = openSpill()
+            opened.push(spill)
+          }
+          spill.add(text)
+        } catch (error) {
+          throw explainSpillError(error, `${name}, line ${line}`)
         }
-        spill.add(text)
       } else isWhole = false
     },
     beginning(length = LONG_ROW_KEPT_CHARACTERS): string {
@@ -123,4 +139,13 @@ function openSpill() {
     },
     close,
   }
+}
+
+function explainSpillError(error: unknown, place: string): UnreachableError {
+  const code = errorCode(error)
+  const found = code === 'ENOSPC' || code === 'EDQUOT' ? 'which is full' : `in which no file can be written (${code})`
+  return new UnreachableError(
+    `${place}: a quotation mark is not closed, and the text behind it needs room in the temporary directory (${tmpdir()}), ${found}.`,
+    { hint: 'Free some space there, set TMPDIR, or correct the line.', cause: error },
+  )
 }

@@ -43,7 +43,7 @@ export async function openCsv(text: TextSource, name: string, options: CsvOption
   }
   const firstLine = preamble.split('\n').length
   const dialect = await detectDialect(ahead, table.delimiter, usual)
-  const chunks = withBadLines(readCsv(ahead.rest(), dialect, firstLine), text.badLines)
+  const chunks = withBadLines(readCsv(ahead.rest(), dialect, { name, firstLine }), text.badLines)
   const [header, ...rows] = await firstRows(chunks, 2)
   const written = requireHeader(header, name)
   if (rows.length === 0) throw new CatalogError(`${name}: expected rows below the header, found none.`)
