@@ -11,6 +11,8 @@ export interface PostgresProxy {
   loseAcknowledgement(): Promise<void>
   /** What the present connections send from now on is lost, and they stay open. */
   swallow(): void
+  /** The same for the next connection that sends a statement with this text, once the server has it. Resolves then. */
+  swallowAfter(text: string): Promise<void>
   /** New connections go to another server of this machine. */
   leadTo(port: number): void
   close(): Promise<void>
@@ -22,6 +24,7 @@ export async function startPostgresProxy(database: string): Promise<PostgresProx
   const sockets = new Set<Socket>()
   let lost: (() => void) | null = null
   let swallowed: ReadonlySet<Socket> = new Set()
+  let last: { readonly text: string; readonly sent: () => void } | null = null
 
   const server = createServer((client) => {
     const upstream = connect(port, target.hostname)
@@ -45,6 +48,10 @@ export async function startPostgresProxy(database: string): Promise<PostgresProx
         isChange = false
       }
       upstream.write(data)
+      if (last === null || !data.includes(last.text)) return
+      swallowed = new Set([client])
+      last.sent()
+      last = null
     })
     upstream.on('data', (data) => {
       if (!isCommitting) client.write(data)
@@ -68,6 +75,10 @@ export async function startPostgresProxy(database: string): Promise<PostgresProx
     swallow: () => {
       swallowed = new Set(sockets)
     },
+    swallowAfter: (text) =>
+      new Promise((resolve) => {
+        last = { text, sent: resolve }
+      }),
     leadTo: (other) => {
       port = other
     },

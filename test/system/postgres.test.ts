@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
+import { startPostgresProxy } from '../support/postgres-proxy.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
-import { type Process, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
+import { catalogText, type Process, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 const here = postgresBinaries() === null ? describe.skip : describe
@@ -113,6 +114,32 @@ here('several machines', () => {
       expect(system.simulator.paidTwice()).toEqual([])
       expect((await system.cli(['down'])).code).toBe(0)
       for (const worker of workers) expect((await worker.exited).code).toBe(0)
+    })
+  }, 240_000)
+
+  test('a submit that is frozen or cut off in the middle of a statement stops the workers for seconds, then goes on', async () => {
+    await play('stuck', async (system) => {
+      await system.submit(20)
+      const proxy = await startPostgresProxy(system.env.TRACKYARD_DATABASE_URL ?? '')
+      try {
+        const isLoading = proxy.swallowAfter('copy item')
+        const more = await system.file('more.csv', catalogText(6000))
+        const args = ['submit', more, '--query', '{title} at sea', '--yes']
+        const submit = system.start('dist/scripts/trackyard-batch.js', args, { TRACKYARD_DATABASE_URL: proxy.url })
+        await isLoading
+        submit.kill('SIGSTOP')
+        await system.startWorker(machine('f'))
+        await calls(system, 1)
+        expect(submit.child.exitCode).toBeNull()
+        submit.kill('SIGCONT')
+        expect((await submit.exited).code).toBe(0)
+        const [batch] = (await system.status()).batches
+        expect(batch).toMatchObject({ name: 'more', rows: 6000, invalid: 0 })
+        const ids = (await system.exported('more')).map(({ id }) => id)
+        expect([ids.length, new Set(ids).size]).toEqual([6000, 6000])
+      } finally {
+        await proxy.close()
+      }
     })
   }, 240_000)
 

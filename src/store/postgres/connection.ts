@@ -11,7 +11,7 @@ import {
 } from '../engine.js'
 import type { Address } from './address.js'
 import { copyIn } from './copy-in.js'
-import { isReadTimeout, openError, postgresError } from './explain-error.js'
+import { isLockTimeout, isReadTimeout, openError, postgresError } from './explain-error.js'
 import { withoutNul } from './without-nul.js'
 
 /**
@@ -51,6 +51,7 @@ export function openConnection(address: Address, role: Role): PostgresConnection
       const first = tx.failure() ?? error
       // No other statement is answered before the one that was not.
       await (isReadTimeout(first) ? session.client.end() : session.client.query('rollback')).catch(() => {})
+      if (isLockTimeout(first)) await session.client.query(END_STUCK_HOLDER).catch(() => {})
       throw postgresError(first, address.name, session.hasEnded())
     }
   }
@@ -86,11 +87,22 @@ async function serverProcess({ client, hasEnded }: Session, name: string): Promi
 
 type Role = 'write' | 'load' | 'read'
 
-const TAKE_LOCK = "select pg_advisory_xact_lock(hashtextextended('trackyard ' || current_schema(), 0))"
+const LOCK = "hashtextextended('trackyard ' || current_schema(), 0)"
+const TAKE_LOCK = `select pg_advisory_xact_lock(${LOCK})`
 const BEGIN_CHANGE = `begin; ${TAKE_LOCK}`
 /** It sends nothing while another connection reads, and the target writes. */
 const BEGIN_COPY = `begin; set local idle_in_transaction_session_timeout = '5min'; ${TAKE_LOCK}`
 const BEGIN_LOOK = 'begin isolation level repeatable read read only'
+
+/**
+ * Ends the session that holds the lock while the server waits for its client, in the middle of a statement: no timeout of
+ * the server ends such a wait. That process is frozen, or cut off; if it still loads rows, then too slowly for the others,
+ * which all wait. It finds its connection lost, and repeats the change.
+ */
+const END_STUCK_HOLDER = `select pg_terminate_backend(pid) from pg_locks join pg_stat_activity using (pid)
+  where locktype = 'advisory' and granted and (classid::bigint << 32) | objid::bigint = ${LOCK}
+    and datname = current_database() and state = 'active' and wait_event_type = 'Client'
+    and state_change < clock_timestamp() - interval '20 s'`
 
 interface Session {
   readonly client: pg.Client
@@ -105,7 +117,7 @@ const KEEP_ALIVE_AFTER_MS = 10_000
 
 /**
  * A frozen writer must not stop all others: `idle_in_transaction_session_timeout` ends its
- * transaction. The planner must not choose by the size of tables that were empty a moment ago:
+ * transaction between two statements, and `END_STUCK_HOLDER` in one. The planner must not choose by the size of tables that were empty a moment ago:
  * prepared statements planned then would scan the ledger for ever.
  */
 const CHANGES = `set jit = off; set random_page_cost = 1.1; set enable_seqscan = off; set lock_timeout = '5s';

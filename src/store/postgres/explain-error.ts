@@ -20,12 +20,14 @@ const TOO_FEW_RIGHTS = 'gives the user too few rights. It must be allowed to cre
 const LOST = (code: string): string =>
   `cannot be reached${code}. Check that PostgreSQL runs, and the network between. It is safe to try again.`
 
+const LOCK_TIMEOUT = /^55P03$/
+
 /** By SQLSTATE, or the system's code. */
 const SENTENCES: readonly (readonly [RegExp, (code: string) => string])[] = [
   [
-    /^55P03$/,
+    LOCK_TIMEOUT,
     () =>
-      'was locked by another process for too long. It unlocks itself within seconds if that process is gone. It is safe to try again.',
+      'was locked by another process for too long. It unlocks itself within half a minute if that process is frozen or gone. It is safe to try again.',
   ],
   [/^53100$/, () => 'has no disk space left. Saved data is not lost. Free some space on the server and try again.'],
   [/^53300$/, () => 'takes no more connections. Raise max_connections, or stop what holds them.'],
@@ -45,6 +47,11 @@ function isLost(error: unknown): boolean {
   return (
     isReadTimeout(error) || (error instanceof Error && /^(timeout expired|Connection terminated)/.test(error.message))
   )
+}
+
+/** Another process held a lock, such as that of all writers, for too long. */
+export function isLockTimeout(error: unknown): boolean {
+  return LOCK_TIMEOUT.test(errorCode(error))
 }
 
 /** The server has not answered a statement in time. */
