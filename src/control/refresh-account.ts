@@ -19,9 +19,6 @@ export type Refreshed =
 /**
  * Fields that GET /me omits keep their stored value: a limit learned from headers is not lost. The
  * daily limits are the exception. A missing daily limit means "unlimited", so it is cleared.
- *
- * A response received during GET /me may include later calls. Then the lower of the two balances is
- * the newer one.
  */
 export async function refreshAccount(parts: {
   readonly store: Pick<Store, 'account'>
@@ -29,31 +26,25 @@ export async function refreshAccount(parts: {
   readonly now: () => number
 }): Promise<Refreshed> {
   const { account } = parts.store
-  const before = await account.get()
+  const asked = await account.get()
   const answer = await parts.api.me()
   if (answer.kind !== 'ok') return answer
-  const meanwhile = await account.get()
-  const balance = meanwhile.heardAt === before.heardAt ? answer.creditsRemaining : lower(answer, meanwhile)
-  await account.update(
+  const updated = await account.update(
     {
       apiUrl: parts.api.url,
       limitPerDay: answer.limitPerDay,
       remainingToday: answer.remainingToday,
       ...withoutNulls({
         tier: answer.tier,
-        creditsRemaining: balance,
+        creditsRemaining: answer.creditsRemaining,
         monthlyAllowance: answer.monthlyAllowance,
         limitPerMinute: answer.limitPerMinute,
       }),
     },
     parts.now(),
+    asked,
   )
-  return { kind: 'ok', account: await account.get() }
-}
-
-function lower(a: Pick<Account, 'creditsRemaining'>, b: Pick<Account, 'creditsRemaining'>): number | null {
-  if (a.creditsRemaining === null || b.creditsRemaining === null) return a.creditsRemaining
-  return Math.min(a.creditsRemaining, b.creditsRemaining)
+  return { kind: 'ok', account: updated }
 }
 
 function withoutNulls(account: Partial<Account>): Partial<Account> {

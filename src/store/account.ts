@@ -37,26 +37,38 @@ export function accountAt(account: Account, apiUrl: string): Account {
 export interface AccountStore {
   get(): Promise<Account>
   /**
-   * From GET /me: the balance is taken as it is. Absent fields keep their value, if the same API reported them. (`calls.close`
-   * folds in the balances of answers: the lowest wins, and a rise that overlapping calls cannot
-   * explain is a top-up.)
+   * From GET /me: the balance is taken as it is, less what calls took meanwhile. Absent fields keep their value, if the
+   * same API reported them. (`calls.close` folds in the balances of answers: the lowest wins, and a rise that
+   * overlapping calls cannot explain is taken as it is.)
+   * @param asked what was known when GET /me was sent
    */
-  update(account: Partial<Omit<Account, 'heardAt'>>, now: number): Promise<void>
+  update(account: Partial<Omit<Account, 'heardAt'>>, now: number, asked?: Account): Promise<Account>
 }
 
 /** What the API last reported about the account: one row. */
 export function accountStore(connection: Connection): AccountStore {
   return {
     get: () => connection.read(getAccount),
-    update: (account, now) =>
+    update: (account, now, asked) =>
       connection.write(async (tx) => {
         const before = await getAccountAt(tx, account.apiUrl)
-        const after = { ...before, ...withoutAbsent(account), heardAt: now }
+        const creditsRemaining = balanceOf(account.creditsRemaining, before, asked ?? before)
+        const after = { ...before, ...withoutAbsent(account), creditsRemaining, heardAt: now }
         noteLimit(tx, before.limitPerMinute, after.limitPerMinute, now)
         await noteTopUp(tx, before.creditsRemaining, after.creditsRemaining, now)
         await setAccount(tx, after)
+        return after
       }),
   }
+}
+
+/** An answer that came meanwhile may be the newer one of the two, and so may a call of which no balance is known. */
+function balanceOf(said: number | null | undefined, before: Account, asked: Account): number | null {
+  const known = before.creditsRemaining
+  if (said === undefined) return known
+  if (said === null || known === null) return said
+  if (before.heardAt !== asked.heardAt) return Math.min(said, known)
+  return Math.max(0, said - Math.max(0, (asked.creditsRemaining ?? 0) - known))
 }
 
 /** For use inside a transaction. A worker of this API starts: what another one reported is forgotten. */

@@ -241,6 +241,19 @@ describe('the balance', () => {
     await store.account.update({ creditsRemaining: 500 }, 20_000)
     expect(await store.account.get()).toMatchObject({ creditsRemaining: 500, tier: 'pro', heardAt: 20_000 })
   })
+
+  test('that GET /me reports does not give back what calls took since it was sent', async () => {
+    await released(store, ['a', 'b'])
+    await store.account.update({ creditsRemaining: 12 }, 5)
+    const before = await store.account.get()
+    await close(store, await granted(store, 'a'), 'answered', { creditsRemaining: 10 })
+    await store.account.update({ creditsRemaining: 12 }, 12_000, before)
+    expect(await balance()).toBe(10)
+    const later = await store.account.get()
+    await settle(store, 'b', 'timedOut')
+    await store.account.update({ creditsRemaining: 500 }, 13_000, later)
+    expect(await balance()).toBe(499)
+  })
 })
 
 test('a balance that calls in flight cannot explain is a top-up', async () => {
