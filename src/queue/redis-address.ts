@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { ConfigurationError } from '../domain/errors.js'
 import { hostsText, type RedisHost, type RedisUrl, readRedisUrl } from '../domain/redis-url.js'
+import { SteadySentinelConnector } from './sentinel-connector.js'
 
 /** Where Redis is: the setting, or the private one's socket. */
 export type RedisAddress = RedisUrlAddress | { readonly socketPath: string }
@@ -73,6 +74,7 @@ function sentinelOptions({ hosts, primary, sentinelLogin }: RedisUrl, tls: Optio
     enableTLSForSentinelMode: tls !== undefined,
     // The sentinels say when another server is the primary, also while the connection to a frozen one stays open.
     failoverDetector: true,
+    Connector: SteadySentinelConnector,
   }
 }
 
