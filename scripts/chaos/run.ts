@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openCallMaxAgeMs } from '../../src/processing/process-search.js'
 import { openStore } from '../../src/store/open-store.js'
@@ -78,7 +79,7 @@ export async function run(options: RunOptions): Promise<Run> {
     evidence: {
       ...gathered,
       workerViolations: workers.workerViolations,
-      leftBehind: pids.filter(isAlive).map((pid) => `process ${pid}`),
+      leftBehind: stillRunning(pids).map((line) => `process ${line.trim()}`),
       kills: workers.kills,
       freezes: workers.freezes,
       pauses,
@@ -147,10 +148,8 @@ function progress({ counters, environment, workers }: RunContext): string {
   return `${counters.kills} kills, ${counters.freezes} freezes, ${counters.redisKills} Redis kills, ${counters.flushes} flushes; ${calls} calls, ${paid} paid; ${workers.running()} workers run`
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
+/** A zombie has ended; only its parent has not asked for its exit code yet. */
+function stillRunning(pids: readonly number[]): readonly string[] {
+  const { stdout } = spawnSync('ps', ['-o', 'pid=,stat=', '-p', pids.join(',')], { encoding: 'utf8' })
+  return stdout.split('\n').filter((line) => /^ *\d+ +[^Z]/.test(line))
 }

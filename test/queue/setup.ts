@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll } from '@jest/globals'
 import type { Aftermath, JobDecision } from '../../src/domain/decision.js'
 import type { PauseCause } from '../../src/domain/pause.js'
@@ -10,6 +9,7 @@ import { openSearchQueue, type QueueOptions, type SearchQueue } from '../../src/
 import type { WorkOptions } from '../../src/queue/search-worker.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
+import { until } from '../support/until.js'
 
 /** What the tests of this room share: numbered searches, a queue under a prefix of its own, and waiting for things that happen. */
 export function ref(n: number, round = 1): SearchRef {
@@ -147,15 +147,7 @@ export function openerOnRedis() {
   return { open, redis }
 }
 
-/** Polls until it is true. @throws with what was waited for */
-export async function eventually(
-  what: string,
-  check: () => boolean | Promise<boolean>,
-  withinMs = 120_000,
-): Promise<void> {
-  const deadline = performance.now() + withinMs
-  while (!(await check())) {
-    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`)
-    await sleep(5)
-  }
+/** Looks more often than `until`: what is waited for may last a moment only. */
+export function eventually(what: string, check: () => boolean | Promise<boolean>, withinMs = 120_000): Promise<void> {
+  return until(check, { timeoutMs: withinMs, what, everyMs: 5 })
 }
