@@ -18,7 +18,8 @@ const io = {
   interruptSignal,
 }
 // Node's own write to a file tries once: where the disk takes only a part, the rest is lost without an error.
-if (fstatSync(1).isFile()) {
+// With `bigint`: what a plain stat says of a pipe stays in Node's memory, and later imports do not follow links then.
+if (fstatSync(1, { bigint: true }).isFile()) {
   process.stdout._write = (chunk: Uint8Array, _encoding, done) => {
     try {
       writeFileSync(1, chunk)

@@ -45,7 +45,7 @@ function readProc(path: string): string {
 export function leaveClosedTerminal(): void {
   for (const fd of [0, 1, 2]) {
     try {
-      if (!fstatSync(fd).isCharacterDevice() || isatty(fd)) continue
+      if (!fstatSync(fd, { bigint: true }).isCharacterDevice() || isatty(fd)) continue
       closeSync(fd)
       // `open` returns the lowest free descriptor, which is this one.
       openSync('/dev/null', 'r+')

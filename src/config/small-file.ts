@@ -18,7 +18,7 @@ export function readSmallFile(path: string): string {
   // Opening a named pipe that nobody writes to would block, signals included.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    const stats = fstatSync(fd)
+    const stats = fstatSync(fd, { bigint: true })
     // /dev/null reads as an empty file, which is what the user means.
     if (stats.isBlockDevice() || (stats.isCharacterDevice() && path !== '/dev/null'))
       throw new NoSmallFileError('a device')

@@ -21,7 +21,7 @@ export async function openSource(source: CatalogSource, signal: AbortSignal): Pr
     const { stream, name } = source
     const fd = fileDescriptor(stream)
     // As a stream, a directory would be an empty file: `submit - < directory`.
-    if (fd !== null && fstatSync(fd).isDirectory()) throw foundDirectory(name)
+    if (fd !== null && fstatSync(fd, { bigint: true }).isDirectory()) throw foundDirectory(name)
     const isChanged = fd === null ? NEVER : watchFile(fd)
     return {
       name,
@@ -60,10 +60,10 @@ const NEVER = () => false
 
 /** Tells whether the file has been written to since this call. */
 function watchFile(fd: number): () => boolean {
-  const before = fstatSync(fd)
+  const before = fstatSync(fd, { bigint: true })
   return () => {
-    const now = fstatSync(fd)
-    return before.isFile() && (now.size !== before.size || now.mtimeMs !== before.mtimeMs)
+    const now = fstatSync(fd, { bigint: true })
+    return before.isFile() && (now.size !== before.size || now.mtimeNs !== before.mtimeNs)
   }
 }
 
