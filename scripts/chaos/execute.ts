@@ -26,7 +26,9 @@ export interface RunContext {
   readonly healing: AbortSignal
 }
 
-const SUBMIT_TRIES = 5
+const SUBMIT_TRIES = 15
+/** A restart of PostgreSQL or Redis takes a while, on a busy machine seconds. */
+const TRY_AGAIN_AFTER_MS = 1000
 
 /** Resolves when the action and its reversal (such as the end of a pause) are done. */
 export async function executeAction(context: RunContext, action: Action): Promise<void> {
@@ -126,7 +128,7 @@ export async function resume({
   resumes[index] = { from: startedAt, to: Date.now() }
 }
 
-/** Submits a batch of the plan. Tries again if the command fails, for example because the store was busy. */
+/** Submits a batch of the plan. Tries again if the command fails, for example because the store is away. */
 async function submit({ plan, environment, released, counters }: RunContext, name: string): Promise<void> {
   const batch = plan.batches.find((each) => each.name === name)
   if (batch === undefined) return
@@ -140,6 +142,7 @@ async function submit({ plan, environment, released, counters }: RunContext, nam
       return
     }
     counters.missed += 1
+    await sleep(TRY_AGAIN_AFTER_MS)
   }
 }
 
