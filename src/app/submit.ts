@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { type Estimate, estimate, isInTime } from '../batches/estimate.js'
 import { findBatch } from '../batches/find-batch.js'
 import { droppedError, type LoadedBatch, loadBatch } from '../batches/load-batch.js'
-import { checkCaps, checkMaxAge, checkName, checkPriority } from '../batches/options.js'
+import { checkCaps, checkMaxAge, checkName, checkPriority, checkTimes, type Times } from '../batches/options.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { isExportColumn } from '../catalog/column-names.js'
 import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
@@ -81,7 +81,7 @@ export interface PlannedBatch {
 }
 
 /** Without a name it has that of the batch that it continues. */
-type SubmitOptions = Omit<BatchOptions, 'name'> & { readonly name?: string | undefined }
+type PlanOptions = Omit<BatchOptions, 'name'> & { readonly name?: string | undefined }
 
 export interface SubmitHooks {
   /** Called with the number of rows so far. */
@@ -109,19 +109,19 @@ export interface Released extends Feeding {
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: SubmitOptions,
+  options: PlanOptions,
   hooks: SubmitHooks & Confirmation,
 ): Promise<Released | null>
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: SubmitOptions,
+  options: PlanOptions,
   hooks: SubmitHooks,
 ): Promise<Released>
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: SubmitOptions,
+  options: PlanOptions,
   { confirm, ...hooks }: SubmitHooks & Partial<Confirmation>,
 ): Promise<Released | null> {
   const batch = await planBatch(session, source, options, hooks)
@@ -144,7 +144,7 @@ export async function submitBatch(
 export async function planBatch(
   session: Session,
   source: SubmitSource,
-  options: SubmitOptions,
+  options: PlanOptions,
   { progress, signal = NEVER_ABORTED }: SubmitHooks = {},
 ): Promise<PlannedBatch> {
   const { store } = session
@@ -321,38 +321,6 @@ async function costOf(session: Session, plan: Plan, caps: Caps, { notBefore, dea
     now,
   }
 }
-
-interface Times {
-  readonly notBefore: number | null
-  readonly deadline: number | null
-}
-
-/** @throws UsageError */
-function checkTimes(options: Pick<BatchOptions, 'notBefore' | 'deadline'>, now: number): Times {
-  const notBefore = timeOf(options.notBefore)
-  const deadline = timeOf(options.deadline)
-  if (notBefore !== null && notBefore < now - DAY_MS)
-    throw new UsageError(
-      `Expected the start to be in the future, found ${new Date(notBefore).toISOString()}. Leave it out to start now.`,
-    )
-  // A script that is late starts at once.
-  const start = notBefore !== null && notBefore > now ? notBefore : null
-  if (deadline !== null && deadline <= (start ?? now))
-    throw new UsageError(
-      `Expected the deadline to be after ${start === null ? 'now' : 'the start'}, found ${new Date(deadline).toISOString()}.`,
-    )
-  return { notBefore: start, deadline }
-}
-
-/** @param value a script without types may pass anything */
-function timeOf(value: unknown): number | null {
-  if (value === undefined || value === null) return null
-  const at = value instanceof Date ? value.getTime() : Number.NaN
-  if (Number.isFinite(at)) return at
-  throw new UsageError('Expected a date for notBefore and deadline.')
-}
-
-const DAY_MS = 24 * 60 * 60 * 1000
 
 const SHORT_MS = 3000
 

@@ -6,6 +6,7 @@ import type { LoadedRow } from '../domain/request.js'
 import { repeatIfLost } from '../store/repeat.js'
 import type { Caps, NewBatch, Plan, Store } from '../store/store.js'
 import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
+import type { Times } from './options.js'
 
 export interface LoadParts {
   readonly store: Pick<Store, 'batches' | 'schedules'>
@@ -23,7 +24,7 @@ export interface LoadedBatch {
   readonly id: number
   readonly plan: Plan
   /** Makes its searches due: at once, or later by a worker. */
-  release(caps: Caps, schedule?: { readonly notBefore: number | null; readonly deadline: number | null }): Promise<void>
+  release(caps: Caps, schedule?: Times): Promise<void>
   /** Deletes it; nothing was spent. Does nothing after a release. */
   drop(): Promise<void>
 }

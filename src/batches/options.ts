@@ -59,4 +59,41 @@ export function checkMaxAge(days: number | undefined): number | null {
   throw new UsageError(`Expected the age of reused answers to be 0 days or more, found ${String(days)}.`)
 }
 
+export interface Times {
+  /** Null: at once. */
+  readonly notBefore: number | null
+  /** Null: none. */
+  readonly deadline: number | null
+}
+
+/**
+ * In ms. A start that has passed is now, since a script may be late; one more than a day ago is a mistake.
+ * @throws UsageError
+ */
+export function checkTimes(
+  options: { readonly notBefore?: Date | undefined; readonly deadline?: Date | undefined },
+  now: number,
+): Times {
+  const notBefore = timeOf(options.notBefore)
+  const deadline = timeOf(options.deadline)
+  if (notBefore !== null && notBefore < now - DAY_MS)
+    throw new UsageError(
+      `Expected the start to be in the future, found ${new Date(notBefore).toISOString()}. Leave it out to start now.`,
+    )
+  const start = notBefore !== null && notBefore > now ? notBefore : null
+  if (deadline !== null && deadline <= (start ?? now))
+    throw new UsageError(
+      `Expected the deadline to be after ${start === null ? 'now' : 'the start'}, found ${new Date(deadline).toISOString()}.`,
+    )
+  return { notBefore: start, deadline }
+}
+
+/** @param value a script without types may pass anything */
+function timeOf(value: unknown): number | null {
+  if (value === undefined || value === null) return null
+  const at = value instanceof Date ? value.getTime() : Number.NaN
+  if (Number.isFinite(at)) return at
+  throw new UsageError('Expected a date for notBefore and deadline.')
+}
+
 const DAY_MS = 24 * 60 * 60 * 1000
