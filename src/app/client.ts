@@ -24,7 +24,6 @@ import type {
   BatchRef,
   BatchStatus,
   ClientOptions,
-  DeadLetterFilter,
   DeadLetters,
   RowSource,
   SubmitOptions,
@@ -42,7 +41,7 @@ import {
   shownSearchOf,
   statusOf,
 } from './client-views.js'
-import { refuseUnknownOptions, SUBMIT_OPTIONS } from './known-options.js'
+import { FILTER_OPTIONS, refuseUnknownOptions, SUBMIT_OPTIONS } from './known-options.js'
 import { openSession } from './parts.js'
 import { type Feeding, openFeeding, openTolerantThrottle, readStatus, type Session } from './session.js'
 import { freshAccount, planBatch, type SubmitSource, submitBatch } from './submit.js'
@@ -242,7 +241,7 @@ function deadLettersOf(session: Session, requireOpen: (signal?: AbortSignal) => 
     options: Parameters<DeadLetters['retry']>[0],
     verb: 'retry' | 'discard',
   ): Promise<DeadFilter> {
-    refuseUnknownOptions(options, [...FILTERS, 'all'])
+    refuseUnknownOptions(options, [...FILTER_OPTIONS, 'all'])
     const { signal, all, ...named } = options
     requireOpen(signal)
     const filter = await deadFilterOf(session, named)
@@ -254,7 +253,7 @@ function deadLettersOf(session: Session, requireOpen: (signal?: AbortSignal) => 
 
   return {
     async *list(options = {}) {
-      refuseUnknownOptions(options, [...FILTERS, 'discarded'])
+      refuseUnknownOptions(options, [...FILTER_OPTIONS, 'discarded'])
       const { discarded = false, signal, ...named } = options
       requireOpen(signal)
       const filter = { ...(await deadFilterOf(session, named)), discarded }
@@ -275,14 +274,6 @@ function deadLettersOf(session: Session, requireOpen: (signal?: AbortSignal) => 
     },
   }
 }
-
-const FILTERS = Object.keys({
-  batch: true,
-  status: true,
-  code: true,
-  search: true,
-  signal: true,
-} satisfies Record<keyof DeadLetterFilter, true>)
 
 /** NaN would never be over. @throws UsageError */
 function checkTimeout(timeoutMs: unknown): void {

@@ -1,6 +1,6 @@
 import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
-import type { SubmitOptions } from './batch-client.js'
+import type { DeadLetterFilter, SubmitOptions } from './batch-client.js'
 
 export const SUBMIT_OPTIONS = Object.keys({
   name: true,
@@ -21,6 +21,14 @@ export const SUBMIT_OPTIONS = Object.keys({
   onProgress: true,
   signal: true,
 } satisfies Record<keyof SubmitOptions, true>)
+
+export const FILTER_OPTIONS = Object.keys({
+  batch: true,
+  status: true,
+  code: true,
+  search: true,
+  signal: true,
+} satisfies Record<keyof DeadLetterFilter, true>)
 
 /**
  * A script without types may misspell an option: `max_credits` would be no cap, and `statuss` every dead letter.
