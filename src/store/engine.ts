@@ -1,3 +1,4 @@
+import { UsageError } from '../domain/errors.js'
 import type { WriteFailure } from '../domain/pause.js'
 
 /**
@@ -18,8 +19,13 @@ export interface Connection {
   snapshot(): Promise<Snapshot>
   /** @throws UnreachableError when no change may be written */
   refuseIfLost(): void
-  /** Waits for the transactions that have begun. */
+  /** Waits for the transactions that have begun. Later ones throw `closedError`. */
   close(): Promise<void>
+}
+
+/** For a script that closes its client while another call of it is going on. */
+export function closedError(): UsageError {
+  return new UsageError('The store was closed before this call had ended. Await every call before close().')
 }
 
 /**

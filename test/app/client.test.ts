@@ -170,6 +170,25 @@ test.each([[undefined], [''], ['  '], ['two\nlines'], ['x'.repeat(201)], [7]])(
   },
 )
 
+test('a client that is closed in the middle of a submit says so, and releases nothing', async () => {
+  const other = await open()
+  const rows = async function* () {
+    yield { title: 'first' }
+    await other.close()
+    yield { title: 'second' }
+  }
+  await expect(other.submit(rows(), { name: 'cut off', query: '{title}' })).rejects.toMatchObject({
+    name: 'UsageError',
+    message: expect.stringContaining('closed before this call had ended'),
+  })
+  const waiting = open()
+  const wait = (await waiting).wait((await client.submit([{ title: 'third' }], { name: 'waits', query: '{title}' })).id)
+  const waited = expect(wait).rejects.toMatchObject({ name: 'UsageError' })
+  await (await waiting).close()
+  await waited
+  expect((await client.status()).queue.waiting).toBe(1)
+})
+
 test('a closed client refuses every call but close', async () => {
   const planned = await client.plan(films(1), options)
   await client.close()

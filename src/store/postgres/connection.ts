@@ -1,6 +1,7 @@
 import pg from 'pg'
 import {
   type Connection,
+  closedError,
   expandFragments,
   type Fragments,
   mutex,
@@ -31,7 +32,7 @@ export function openConnection(address: Address, role: Role): PostgresConnection
   let isClosed = false
 
   async function connected(): Promise<Session> {
-    if (isClosed) throw new Error('the connection was closed')
+    if (isClosed) throw closedError()
     if (session === null || session.hasEnded()) session = await connect(address, role)
     return session
   }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import {
   type Connection,
+  closedError,
   expandFragments,
   type Fragments,
   type Mutex,
@@ -65,6 +66,7 @@ export function openConnection(
   let lockWaitMs = 0
 
   async function transaction<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    if (!handle.open) throw closedError()
     try {
       const startedAt = performance.now()
       await tx.run(begin)
