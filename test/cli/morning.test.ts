@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { appendFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
@@ -357,6 +357,19 @@ describe('export', () => {
       const { code, stderr } = await desk.type(['export', String(id), ...out])
       expect([code, stderr]).toEqual([2, expect.stringMatching(/catalog of batch . .* never overwritten.* --out/)])
     }
+  })
+
+  test.each(['export', 'report'])('%s --out does not take the store for a file to replace', async (command) => {
+    await submit()
+    for (const name of ['trackyard.db', 'trackyard.db-wal']) {
+      await appendFile(join(desk.dataDir, name), '')
+      const { code, stderr } = await desk.type([command, '--out', join(desk.dataDir, name)])
+      expect([code, stderr]).toEqual([
+        2,
+        expect.stringMatching(/belongs to a database and is never overwritten.* --out/),
+      ])
+    }
+    expect((await desk.type(['export'])).code).toBe(0)
   })
 
   test('a file that the command has not written stays, unless --out names it', async () => {

@@ -72,11 +72,19 @@ async function requireReplaceable(out: string, existing: Stats, { batches, unles
       `${out} is the catalog of batch ${id} (${name}) and is never overwritten. Name another file with --out.`,
     )
   }
+  if (await belongsToDatabase(out))
+    throw new OutputError(`${out}: it belongs to a database and is never overwritten. Name another file with --out.`)
   if (unless === undefined || unless.start.test(await beginningOf(out))) return
   throw new OutputError(
     `${out} does not begin like ${unless.name} of this program, so it is not replaced. ` +
       'Move it away, or name the file to write with --out.',
   )
+}
+
+/** Such as the store, with all that was paid for. SQLite keeps further files beside it. */
+async function belongsToDatabase(path: string): Promise<boolean> {
+  const beginning = await beginningOf(path.replace(/-(wal|shm|journal)$/, '')).catch(() => '')
+  return beginning.startsWith('SQLite format 3\0')
 }
 
 /** Lines before the header may be long. */
