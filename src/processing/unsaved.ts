@@ -4,7 +4,6 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -12,11 +11,12 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
-import { basename, dirname, extname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { errorCode } from '../domain/errors.js'
 import { isRecord } from '../domain/json.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchRef } from '../domain/search-id.js'
+import { keptFiles, newName, placesFor, UNSAVED_ENDS } from '../store/kept-files.js'
 import type { CallEnd, Store } from '../store/store.js'
 
 /**
@@ -39,9 +39,6 @@ interface Line extends UnsavedEnd {
   readonly storeId: string
 }
 
-const INFIX = '.unsaved-'
-const EXTENSION = '.jsonl'
-
 /** @returns the file. @throws where no directory takes it */
 export function writeUnsaved(
   store: StorePlace & Pick<Store, 'id'>,
@@ -49,11 +46,11 @@ export function writeUnsaved(
   home = homedir(),
 ): string {
   const text = ends.map((end) => `${JSON.stringify({ storeId: store.id, ...end } satisfies Line)}\n`).join('')
-  const timestamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
-  const name = `${baseOf(store)}${INFIX}${timestamp}-${process.pid}${EXTENSION}`
+  const name = newName(store.path, UNSAVED_ENDS)
   let failure: unknown = null
   const failed: string[] = []
-  for (const directory of placesFor(store, home)) {
+  // The disk that takes no store may take no file either.
+  for (const directory of placesFor(store.path, home)) {
     try {
       const file = writeDurably(directory, name, text)
       for (const part of failed) removeSilently(part)
@@ -64,11 +61,6 @@ export function writeUnsaved(
     }
   }
   throw failure
-}
-
-/** The disk that takes no store may take no file either. */
-function placesFor({ path }: StorePlace, home: string): readonly string[] {
-  return [...new Set([dirname(path), home])]
 }
 
 function removeSilently(path: string): void {
@@ -100,7 +92,7 @@ export async function recordUnsaved(parts: {
   readonly home?: string
 }): Promise<void> {
   const { store, log, now, home = homedir() } = parts
-  for (const path of filesOf(store, home)) {
+  for (const path of keptFiles(store.path, UNSAVED_ENDS, home)) {
     const lines = readLines(path).filter((line) => line.storeId === store.id)
     // The home directory may have files of other stores too.
     if (lines.length === 0 && (dirname(path) !== dirname(store.path) || !existsSync(path))) continue
@@ -138,24 +130,9 @@ function markSaved(path: string): boolean {
 
 /** The files that were written since then: earlier ones in the home directory may be of another store. */
 export function unsavedSince(store: StorePlace, since: number, home = homedir()): readonly string[] {
-  return filesOf(store, home).filter((path) => (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= since)
-}
-
-function filesOf(store: StorePlace, home: string): string[] {
-  return placesFor(store, home).flatMap((directory) =>
-    namesIn(directory)
-      .filter((name) => name.startsWith(baseOf(store) + INFIX) && name.endsWith(EXTENSION))
-      .map((name) => join(directory, name)),
+  return keptFiles(store.path, UNSAVED_ENDS, home).filter(
+    (path) => (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= since,
   )
-}
-
-/** There may be no home directory. */
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory)
-  } catch {
-    return []
-  }
 }
 
 /** The last line may be cut off, where the disk was full. In the home directory it may be another user's. */
@@ -178,8 +155,4 @@ function textOf(path: string): string {
   } catch {
     return ''
   }
-}
-
-function baseOf({ path }: StorePlace): string {
-  return basename(path, extname(path))
 }

@@ -1,15 +1,13 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { basename, dirname, extname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { ConfigurationError } from '../../domain/errors.js'
-
-/** In the name of a rescued copy (see rescue.ts). */
-export const COPY_MARK = '.rescued-'
+import { isKept, rescuedCopy, UNSAVED_ENDS } from '../kept-files.js'
 
 /** The files that a lost store left behind. A new, empty store in its place would hide them. */
 export function refuseBesideRemains(path: string): void {
   const remains = remainsOf(path)
   if (remains.length === 0) return
-  const rescued = remains.filter((name) => name.includes(COPY_MARK))
+  const rescued = remains.filter((name) => isKept(name, path, rescuedCopy(path)))
   const next =
     rescued.length > 0
       ? `${rescued.at(-1)} contains all its data. Remove ${path}-wal and ${path}-shm if they exist, rename ${rescued.at(-1)} to ${path} and start again.`
@@ -26,17 +24,8 @@ export function refuseBesideRemains(path: string): void {
 export function remainsOf(path: string): string[] {
   const directory = dirname(path)
   if (!existsSync(directory)) return []
-  const name = basename(path)
-  const base = basename(path, extname(path))
-  const isLog = (file: string) => file === `${name}-wal` && statSync(join(directory, file)).size > 0
+  const isLog = (file: string) => file === `${basename(path)}-wal` && statSync(join(directory, file)).size > 0
   return readdirSync(directory)
-    .filter(
-      (file) =>
-        isLog(file) || isKept(file, `${base}${COPY_MARK}`, extname(path)) || isKept(file, `${base}.unsaved-`, '.jsonl'),
-    )
+    .filter((file) => isLog(file) || isKept(file, path, rescuedCopy(path)) || isKept(file, path, UNSAVED_ENDS))
     .sort()
-}
-
-function isKept(file: string, beginning: string, ending: string): boolean {
-  return file.startsWith(beginning) && file.endsWith(ending)
 }

@@ -1,12 +1,11 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { basename, dirname, extname, join } from 'node:path'
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { StoreHealth, Transaction } from '../engine.js'
+import { type KeptFile, keptFiles, newName, placesFor, rescuedCopy } from '../kept-files.js'
 import { countOf } from '../ledger.js'
 import { readMeta } from '../meta.js'
 import { checkStore, makeSingleFile } from './check-store.js'
 import { openConnection, type SqliteConnection } from './connection.js'
-import { COPY_MARK } from './remains.js'
 import { lossSentence, type Rescued, type StoreLoss } from './store-files.js'
 
 /** A call still open after this time belongs to a process that died. */
@@ -103,7 +102,7 @@ async function stateOf(tx: Transaction): Promise<string> {
 
 /** The copy that another process, or an earlier try, made of this state. */
 async function copyWith(state: string, path: string): Promise<string | undefined> {
-  for (const copy of copiesOf(path)) if ((await stateIn(copy)) === state) return copy
+  for (const copy of keptFiles(path, rescuedCopy(path))) if ((await stateIn(copy)) === state) return copy
   return undefined
 }
 
@@ -123,30 +122,17 @@ async function stateIn(path: string): Promise<string | null> {
 
 const UNFINISHED = '.part'
 
+function unfinishedCopy(path: string): KeptFile {
+  const { mark, ending } = rescuedCopy(path)
+  return { mark, ending: ending + UNFINISHED }
+}
+
 /** Another worker's copy is enough. */
 function isBeingCopied(path: string): boolean {
-  return copiesOf(path, extname(path) + UNFINISHED).some((copy) => {
+  return keptFiles(path, unfinishedCopy(path)).some((copy) => {
     const written = statSync(copy, { throwIfNoEntry: false })?.mtimeMs ?? 0
     return Date.now() - written < COPY_IS_LEFT_AFTER_MS
   })
-}
-
-function copiesOf(path: string, ending = extname(path)): string[] {
-  const beginning = basename(path, extname(path)) + COPY_MARK
-  return placesFor(path).flatMap((directory) => {
-    try {
-      return readdirSync(directory)
-        .filter((name) => name.startsWith(beginning) && name.endsWith(ending))
-        .map((name) => join(directory, name))
-    } catch {
-      return []
-    }
-  })
-}
-
-/** The directory may be gone or unwritable. */
-function placesFor(path: string): readonly string[] {
-  return [dirname(path), homedir()]
 }
 
 async function copyBeside(connection: SqliteConnection, loss: StoreLoss): Promise<string> {
@@ -162,10 +148,9 @@ async function copyBeside(connection: SqliteConnection, loss: StoreLoss): Promis
 }
 
 async function copyInto(directory: string, connection: SqliteConnection, loss: StoreLoss): Promise<string> {
-  const ending = extname(connection.files.path)
-  const moment = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
-  const name = `${basename(connection.files.path, ending)}${COPY_MARK}${moment}-${process.pid}${ending}`
-  const unfinished = join(directory, name + UNFINISHED)
+  const { path } = connection.files
+  const copy = join(directory, newName(path, rescuedCopy(path)))
+  const unfinished = copy + UNFINISHED
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   // Readable by its owner only, like the store.
   closeSync(openSync(unfinished, 'wx', 0o600))
@@ -174,13 +159,13 @@ async function copyInto(directory: string, connection: SqliteConnection, loss: S
     makeSingleFile(unfinished)
     const problem = loss.kind === 'damaged' ? checkStore(unfinished) : null
     if (problem !== null) throw new Error(`a copy would be damaged too: ${problem}`)
-    renameSync(unfinished, join(directory, name))
+    renameSync(unfinished, copy)
   } catch (error) {
     for (const left of ['', '-journal', '-wal', '-shm']) rmSync(unfinished + left, { force: true })
     throw error
   }
   syncDirectory(directory)
-  return join(directory, name)
+  return copy
 }
 
 function syncDirectory(path: string): void {
