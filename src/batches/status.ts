@@ -167,10 +167,11 @@ function zonedHours(inForce: HoursInForce | null): ZonedHours | null {
   return inForce === null || hours === null ? null : { hours, zone: inForce.zone }
 }
 
-/** The limit, or less while workers leave room for other clients of the same key. */
+/** The limit, or less while workers leave room for other clients of the same key. An older worker sets a fraction. */
 function rateOf(limit: number | null, { pace, workers }: Pick<QueueState, 'pace' | 'workers'>): number | null {
   if (pace === null || workers.length === 0) return limit
-  return limit === null ? pace : Math.min(limit, pace)
+  const whole = Math.max(1, Math.round(pace))
+  return limit === null ? whole : Math.min(limit, whole)
 }
 
 function workerStatus({ facts, writeFailure }: LiveWorker): WorkerStatus {

@@ -2,7 +2,7 @@
 
 /** 12345 → "12,345". Not with `Intl`, whose first use takes longer than printing the help. */
 export function formatNumber(count: number): string {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
+  return String(count).replace(/(?<!\.\d*)\B(?=(\d{3})+(?!\d))/g, ',')
 }
 
 /** "1 row", "12,345 rows"; irregular plurals are passed as `many`. */

@@ -450,6 +450,13 @@ describe('the report', () => {
     expect((await system.status(auto)).calls_per_minute.limit).toBe(200)
   })
 
+  test('a fraction that an older worker set as the rate is shown as a whole number', async () => {
+    await system.store.account.update({ limitPerMinute: 5000 }, 1)
+    await system.queue.boardQueues.search.setGlobalRateLimit(3, 601)
+    await alive()
+    expect((await system.status({ TRACKYARD_RATE_LIMIT: 'auto' })).calls_per_minute.limit).toBe(300)
+  })
+
   test('without Redis the store is reported, rate limit included', async () => {
     await system.submit(queries(3))
     await limitRate(system.store, system.now() + 60_000, system.now())

@@ -22,6 +22,7 @@ describe('words', () => {
     [0, '0 searches'],
     [1, '1 search'],
     [1234567, '1,234,567 searches'],
+    [1299.5008319, '1,299.5008319 searches'],
   ])('%d searches reads %s', (count, said) => {
     expect(pluralize(count, 'search')).toBe(said)
   })

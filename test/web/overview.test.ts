@@ -112,9 +112,10 @@ test('without Redis nothing is said of workers and calls in flight', async () =>
   expect(figures).not.toMatch(/none is running|\d in flight/)
 })
 
-test('workers: host, process, since, in flight, and what keeps one from working', async () => {
+test('workers: host, process, since, in flight at the last heartbeat, and what keeps one from working', async () => {
   await show('healthy')
   const table = page.getByRole('region', { name: 'Workers' })
+  expect(await table.innerText()).toContain('In flight at the last heartbeat')
   expect(await table.innerText()).toMatch(/night-box\s+4711\s.*2 h 5\d min.*\s3\s+none/s)
   scene = {
     ...scene,

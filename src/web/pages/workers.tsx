@@ -8,7 +8,7 @@ export function Workers({ workers }: { readonly workers: readonly WorkerStatus[]
   if (workers.length === 0) return null
   return (
     <Panel id="workers" title="Workers" live>
-      <Table head={['Host', 'Process', 'Since', 'In flight', 'Write failure']}>
+      <Table head={['Host', 'Process', 'Since', 'In flight at the last heartbeat', 'Write failure']}>
         {workers.map(({ host, pid, since, in_flight, write_failure }) => (
           <tr>
             <td>{host ?? 'waits for its store'}</td>
