@@ -9,8 +9,8 @@ import { messageOf } from './silence.js'
 import { buildWeb } from './web.js'
 
 /**
- * The board: Bull Board with both queues, health and readiness probes, and the metrics, on one
- * port. It owns only that port. Queues, use cases and reports stay open when it closes.
+ * The board: our pages, Bull Board, health and readiness probes, and the metrics, on one port. It
+ * owns only that port. Queues, use cases and reports stay open when it closes.
  */
 export interface Board {
   /** The address for a browser on this machine, without a trailing slash. */
@@ -26,7 +26,7 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
   const url = `http://${hostForBrowser(options.host)}:${port}`
   options.log.info(
     { event: 'board.started', url, readOnly: options.readOnly, asksForPassword: options.password !== null },
-    `Bull Board is at ${url}`,
+    `The board is at ${url}`,
   )
 
   let closing: Promise<void> | null = null

@@ -6,7 +6,7 @@ import { runInForeground } from '../lib/session.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Runs Bull Board in the foreground, with health, readiness and metrics, on TRACKYARD_BOARD_HOST ' +
+      'Runs the board in the foreground, with health, readiness and metrics, on TRACKYARD_BOARD_HOST ' +
         '(127.0.0.1) and TRACKYARD_BOARD_PORT (3210).',
     )
     .action(() =>
@@ -14,7 +14,7 @@ export function define(command: Command, act: Act): void {
         runInForeground(cli, async (...started) => {
           const { startBoardProcess } = await import('../../app/board.js')
           const board = await startBoardProcess(...started)
-          cli.print(`Bull Board: ${board.url}`)
+          cli.print(`Board: ${board.url}`)
           return board
         }),
       ),

@@ -9,7 +9,7 @@ import { withSession } from '../lib/session.js'
 export function define(command: Command, act: Act): void {
   command
     .description('Stops all calls, on all workers, until `resume`. Calls in flight finish. Nothing is lost.')
-    .option('--reason <text>', 'shown by `status` and in Bull Board', parseLabel, '')
+    .option('--reason <text>', 'shown by `status` and on the board', parseLabel, '')
     .option('--json', 'print one JSON document on stdout')
     .action((options: { readonly reason: string }) => act((cli) => pauseByHand(cli, options.reason)))
   addExamples(command, 'trackyard-batch pause --reason "the key is needed elsewhere until noon"')

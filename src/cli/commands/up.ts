@@ -10,7 +10,7 @@ export function define(command: Command, act: Act): void {
       'Runs everything on this machine in the foreground: the private Redis, a worker and the board. Crashed processes are ' +
         'restarted. Ctrl-C lets calls in flight finish. The private Redis keeps running until `trackyard-batch down`.',
     )
-    .option('--no-board', 'without Bull Board')
+    .option('--no-board', 'without the board')
     .action(({ board }: { readonly board: boolean }) =>
       act((cli) =>
         runInForeground(cli, (settings, log) =>
