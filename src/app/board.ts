@@ -12,13 +12,14 @@ import { openConfiguredQueue, openConfiguredStore } from './parts.js'
 import { requireRedisServer } from './require-redis-server.js'
 import { retryWhileLocked } from './retry-while-locked.js'
 import { deferred, type Service } from './service.js'
+import { tolerantThrottle } from './session.js'
 import { stopTask } from './stop.js'
 import { saveAtEnd, storeCheck, WORKERS_COPY_WITHIN_MS } from './store-watch.js'
 import { version } from './version.js'
 
 const SHOWN_BATCHES = 20
 
-/** Bull Board with a live status message; health, readiness and metrics. */
+/** The pages, Bull Board, health, readiness and metrics. */
 export async function startBoardProcess(
   settings: Settings,
   log: Logger,
@@ -43,15 +44,16 @@ export async function startBoardProcess(
     )
     const isSaving = saveAtEnd({ store, log, unsaved: () => [] }, cleanup)
     cleanup.add(() => tasks.stop())
+    const withTolerance = () => ({ ...parts, queue: tolerantThrottle(queue) })
     const running = await startBoard({
       ...settings.board,
       queues: queue.boardQueues,
       actions: {
-        pause: async (reason) => void (await pause(parts, 'operator', reason)),
+        pause: async (reason) => void (await pause(withTolerance(), 'operator', reason)),
         resume: async () => {
           // A pause for the hours alone: whoever presses Resume wants calls now.
           const isForHours = (await store.pauses.list()).every(({ cause }) => cause === 'outside_hours')
-          await resumeByHand(parts, isForHours)
+          await resumeByHand(withTolerance(), isForHours)
         },
       },
       store,

@@ -113,6 +113,15 @@ export interface TolerantThrottle {
 /** @throws ConfigurationError if Redis belongs to another store */
 export async function openTolerantThrottle(session: Session): Promise<TolerantThrottle> {
   const { queue, redisProblem } = await runningQueue(session)
+  return tolerantThrottle(queue, redisProblem === null ? 0 : null)
+}
+
+/**
+ * For one pause or resume: after a first failure it waits for Redis no more.
+ * @param queue null: not running or unreachable
+ * @param workersWithout how many workers run, if `queue` is null
+ */
+export function tolerantThrottle(queue: SearchQueue | null, workersWithout: number | null = null): TolerantThrottle {
   let reached = queue !== null
 
   function attempt<T>(work: (throttle: PauseThrottle) => Promise<T>, otherwise: T): Promise<T> {
@@ -120,9 +129,9 @@ export async function openTolerantThrottle(session: Session): Promise<TolerantTh
   }
 
   async function withQueue<T>(work: (queue: SearchQueue) => Promise<T>, otherwise: T): Promise<T> {
-    if (queue === null) return otherwise
+    if (queue === null || !reached) return otherwise
     try {
-      return await work(queue)
+      return await withAnswerTimeout(queue, work(queue))
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error
       reached = false
@@ -133,10 +142,7 @@ export async function openTolerantThrottle(session: Session): Promise<TolerantTh
   return {
     wasReached: () => reached,
     workers: () =>
-      withQueue<number | null>(
-        ({ registry }) => registry.workers(),
-        redisProblem === null && queue === null ? 0 : null,
-      ),
+      withQueue<number | null>(({ registry }) => registry.workers(), queue === null ? workersWithout : null),
     throttle: {
       pause: () => attempt((throttle) => throttle.pause(), undefined),
       resume: () => attempt((throttle) => throttle.resume(), undefined),

@@ -14,6 +14,7 @@ import type { LiveMessage } from './live-message.js'
 /** A BullMQ queue, in the type that the adapter expects. Only `queue/` may import BullMQ. */
 export type BoardQueue = ConstructorParameters<typeof BullMQAdapter>[0]
 
+/** They are done once they are in the store, also while Redis does not answer. */
 export interface BoardActions {
   pause(reason: string): Promise<void>
   resume(): Promise<void>

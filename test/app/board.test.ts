@@ -1,17 +1,19 @@
+import { join } from 'node:path'
 import { expect } from '@jest/globals'
+import Database from 'better-sqlite3'
 import { startBoardProcess } from '../../src/app/board.js'
+import type { Settings } from '../../src/config/settings.js'
 import { NEVER_ABORTED } from '../../src/domain/abortable.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { breakDump } from '../queue/refusing-redis.js'
-import { inProcessTest } from '../support/in-process-system.js'
+import { type InProcessSystem, inProcessTest } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
 const PATHS = ['/', '/batches/1', '/metrics', '/readyz', '/queues/api/queues']
 
 inProcessTest('open pages do not fill the connection to a Redis that is away', {}, async (system) => {
   await system.submit(['one'])
-  const settings = system.settings({ TRACKYARD_REDIS_URL: system.redis.url, TRACKYARD_BOARD_PORT: '0' })
-  const board = await startBoardProcess(settings, silentLogger, NEVER_ABORTED)
+  const board = await startBoardProcess(boardSettings(system), silentLogger, NEVER_ABORTED)
   try {
     const statuses = () => Promise.all(PATHS.map(async (path) => (await fetch(board.url + path)).status))
     const commands = async () =>
@@ -42,8 +44,7 @@ inProcessTest(
   {},
   async (system) => {
     await system.submit(['one'])
-    const settings = system.settings({ TRACKYARD_REDIS_URL: system.redis.url, TRACKYARD_BOARD_PORT: '0' })
-    const board = await startBoardProcess(settings, silentLogger, NEVER_ABORTED)
+    const board = await startBoardProcess(boardSettings(system), silentLogger, NEVER_ABORTED)
     try {
       await breakDump(system.redis)
       const [page = '', , metrics = '', ready = ''] = await Promise.all(
@@ -63,3 +64,50 @@ inProcessTest(
     }
   },
 )
+
+inProcessTest('Pause and Resume on the page are refused while the store is locked', {}, async (system) => {
+  await system.submit(['one'])
+  const board = await startBoardProcess(boardSettings(system), silentLogger, NEVER_ABORTED)
+  const other = new Database(join(system.dataDir, 'trackyard.db'))
+  try {
+    other.exec('BEGIN IMMEDIATE')
+    for (const action of ['pause', 'resume']) {
+      const answer = await press(board.url, action)
+      expect([action, answer.status, await answer.text()]).toEqual([
+        action,
+        503,
+        expect.stringMatching(/The store .* was locked by another process/),
+      ])
+    }
+    other.exec('COMMIT')
+    expect((await press(board.url, 'pause')).status).toBe(303)
+    expect(await system.store.pauses.list()).toHaveLength(1)
+  } finally {
+    other.close()
+    await board.stop()
+  }
+})
+
+inProcessTest('Pause and Resume on the page work while Redis does not answer', {}, async (system) => {
+  await system.submit(['one'])
+  const board = await startBoardProcess(boardSettings(system), silentLogger, NEVER_ABORTED)
+  try {
+    system.redis.freeze()
+    expect((await press(board.url, 'pause')).status).toBe(303)
+    expect(await system.store.pauses.list()).toMatchObject([{ cause: 'operator', detail: 'lunch' }])
+    expect((await press(board.url, 'resume')).status).toBe(303)
+    expect(await system.store.pauses.list()).toEqual([])
+  } finally {
+    system.redis.thaw()
+    await board.stop()
+  }
+})
+
+function boardSettings(system: InProcessSystem): Settings {
+  return system.settings({ TRACKYARD_REDIS_URL: system.redis.url, TRACKYARD_BOARD_PORT: '0' })
+}
+
+function press(url: string, action: string): Promise<Response> {
+  const body = new URLSearchParams({ reason: 'lunch' })
+  return fetch(`${url}/actions/${action}`, { method: 'POST', body, redirect: 'manual' })
+}

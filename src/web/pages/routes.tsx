@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { Hono } from 'hono'
-import { RefusedError, UnreachableError, UsageError } from '../../domain/errors.js'
-import { withTimeout } from '../../domain/with-timeout.js'
+import { RefusedError, UsageError } from '../../domain/errors.js'
 import type { BoardOptions } from '../board-options.js'
-import { ANSWER_WITHIN_MS, logFailure, messageOf, REDIS_SILENT_MESSAGE, type RedisReads } from '../silence.js'
+import { logFailure, messageOf, type RedisReads } from '../silence.js'
 import { batchRoutes } from './batch-routes.js'
 import { chartData, chartWindowOf, RANGES } from './chart-data.js'
 import { deadLetterRoutes } from './dead-letter-routes.js'
@@ -53,11 +52,11 @@ export function pageRoutes(options: BoardOptions, redisReads: RedisReads): Hono 
 
   web.post('/actions/pause', async (c) => {
     const { reason } = await c.req.parseBody()
-    await asFarAsPossible(options.actions.pause(reasonFrom(reason)))
+    await options.actions.pause(reasonFrom(reason))
     return c.redirect(`${options.path}/`, 303)
   })
   web.post('/actions/resume', async (c) => {
-    await asFarAsPossible(options.actions.resume())
+    await options.actions.resume()
     return c.redirect(`${options.path}/`, 303)
   })
   web.route('/', deadLetterRoutes(options, context))
@@ -75,18 +74,6 @@ function statusOf(error: unknown): 400 | 404 | 409 | 503 {
   if (error instanceof UsageError) return error.code === 'no_such_batch' ? 404 : 400
   // The action is not possible in this state.
   return error instanceof RefusedError ? 409 : 503
-}
-
-/**
- * A pause or resume is in the store before Redis is asked. So a Redis that does not answer is no error here: the overview,
- * which is shown next, has the new state.
- */
-async function asFarAsPossible(action: Promise<void>): Promise<void> {
-  try {
-    await withTimeout(ANSWER_WITHIN_MS, action, REDIS_SILENT_MESSAGE)
-  } catch (error) {
-    if (!(error instanceof UnreachableError)) throw error
-  }
 }
 
 function Problem({ title, message }: { readonly title: string; readonly message: string }) {
