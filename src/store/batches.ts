@@ -227,16 +227,18 @@ async function idsOf(tx: Transaction, name: string): Promise<readonly number[]> 
 }
 
 /**
- * Cancelled, or a released batch continues it: it gives up its name. One that will continue another at a later time
- * does not have the name yet.
+ * Cancelled, or a released batch continues it: it gives up its name, for good if that one is continued in turn. If that
+ * one was cancelled by a person, the name is back. One that will continue another at a later time does not have it yet.
  */
 const WITHOUT_NAME = `state = 'cancelled' or state = 'loading' and continues is not null
-  or exists (select 1 from batch later where later.continues = batch.id and later.state <> 'loading')`
+  or exists (select 1 from batch later where later.continues = batch.id and (later.state = 'released'
+    or later.state = 'cancelled'
+      and exists (select 1 from batch last where last.continues = later.id and last.state <> 'loading')))`
 
-/** The latest first. Those without the name only if no other batch has it. */
+/** The latest first. Those without the name only if no other batch has it, and then those cancelled last. */
 async function named(tx: Transaction, name: string): Promise<StoredBatch[]> {
   const holders = await visibleBatches(tx, `and name = @name and not (${WITHOUT_NAME}) order by id desc`, { name })
-  return holders.length > 0 ? holders : visibleBatches(tx, 'and name = @name order by id desc', { name })
+  return holders.length > 0 ? holders : visibleBatches(tx, "and name = @name order by state = 'cancelled', id desc", { name })
 }
 
 /** Fewer dead rows may be a coincidence. */

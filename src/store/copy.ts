@@ -47,6 +47,7 @@ const NUMBERED = ['batch', 'search', 'call', 'notification', 'timeline']
 /** A new store has no rows in these. Some other tables have rows from the start. */
 const EMPTY_IF_NEW = ['batch', 'search', 'call']
 const PAGE_ROWS = 1000
+const PING_EVERY_MS = 1000
 
 /**
  * Copies a store to another database, in one transaction there. Meanwhile nobody else can change the old store: whoever
@@ -68,6 +69,8 @@ export async function copyStore({ from, to, now, progress, refuseIfUsed }: CopyO
         await refuseWhileLoading(held, now)
         await refuseIfUsed()
         const look = await source.connection.snapshot()
+        // PostgreSQL would end this transaction, which keeps others out: until the copy is whole, nothing else is sent in it.
+        const ping = setInterval(() => void readMeta(held, 'moved_to').catch(() => {}), PING_EVERY_MS)
         try {
           // May take minutes, and a server ends a transaction that is idle for seconds.
           const wanted = await counts(look)
@@ -82,6 +85,7 @@ export async function copyStore({ from, to, now, progress, refuseIfUsed }: CopyO
           })
           return { from: source.name, to: target.name, rows: total(wanted) }
         } finally {
+          clearInterval(ping)
           await look.close()
         }
       }, 'copy')

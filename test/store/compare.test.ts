@@ -74,6 +74,39 @@ describe('a batch that takes the place of another', () => {
     expect((await store.reports.totals(3000)).due).toBe(2)
   })
 
+  test('has its name, until a person cancels it', async () => {
+    const holders = () => store.batches.idsOf('catalog')
+    const found = async () => (await store.batches.find('catalog'))?.id
+    const first = await released(store, ['a'])
+    await feedAll(store)
+    await settle(store, 'a', 'answered')
+    const second = await loaded(store, ['a', 'b'], { continues: first })
+    expect(await holders()).toEqual([first])
+    await release(store, second)
+    expect([await holders(), await found()]).toEqual([[second], second])
+    const third = await loaded(store, ['a', 'c'], { continues: second })
+    await release(store, third)
+    expect([await holders(), await found()]).toEqual([[third], third])
+    await store.batches.cancel(third, 4000)
+    expect(await found()).toBe(first)
+    const fourth = await released(store, ['d'])
+    expect(await holders()).toEqual([fourth])
+  })
+
+  test('gives the name of one that is done back when it is cancelled', async () => {
+    const first = await released(store, ['a'])
+    await feedAll(store)
+    await settle(store, 'a', 'answered')
+    const second = await loaded(store, ['a', 'b'], { continues: first })
+    await release(store, second)
+    await store.batches.cancel(second, 4000)
+    expect([await store.batches.idsOf('catalog'), (await store.batches.find('catalog'))?.id]).toEqual([[first], first])
+    const third = await released(store, ['c'])
+    expect(await store.batches.idsOf('catalog')).toEqual([third, first])
+    await store.batches.cancel(third, 5000)
+    expect((await store.batches.find('catalog'))?.id).toBe(first)
+  })
+
   test('leaves it as it is when it is done, or when the release fails', async () => {
     const earlier = await released(store, ['a'])
     await feedAll(store)

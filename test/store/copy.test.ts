@@ -232,6 +232,37 @@ withPostgres('to PostgreSQL and back', () => {
     await withStore(target, async (store) => expect((await seen(store)).rows).toHaveLength(5))
   })
 
+  test('the transaction that keeps others from the old store is not idle however long the copy takes', async () => {
+    const [source, target] = [await named('held'), await named('slow')]
+    await withStore(source, fill)
+    await withStore(target, async () => {})
+    const blocker = new pg.Client({ connectionString: server.url('slow') })
+    await blocker.connect()
+    await blocker.query('begin; lock table item in access exclusive mode')
+    const lastHeard = () =>
+      server.query(
+        "select state_change from pg_stat_activity join pg_locks using (pid) where datname = 'held' and locktype = 'advisory'",
+      )
+    const copying = copy(source, target)
+    try {
+      const isWaiting = "select count(*) from pg_stat_activity where datname = 'slow' and wait_event_type = 'Lock'"
+      await until(async () => Number(await server.query(isWaiting)) > 0, {
+        timeoutMs: 60_000,
+        what: 'the copy to wait for the lock',
+      })
+      const before = await lastHeard()
+      expect(before).toMatch(/^\d{4}-/)
+      const isHeardAgain = async () => {
+        const now = await lastHeard()
+        return now !== before && now.startsWith('20')
+      }
+      await until(isHeardAgain, { timeoutMs: 20_000, what: 'a sign of life' })
+    } finally {
+      await blocker.end()
+      await copying.catch(() => {})
+    }
+  })
+
   test('counting the rows of a large store keeps no transaction of the target open, which the server would end', async () => {
     const [source, target] = [await named('source'), await named('target')]
     await withStore(source, fill)
