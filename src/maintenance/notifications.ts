@@ -42,6 +42,8 @@ export interface WorkForecast {
 
 /** A worker sends a heartbeat every 4 s: one whose Redis was away for a moment is back by then. */
 const LOST_AFTER_MS = 10_000
+/** The looks of a busy worker may be this far apart. */
+const SAME_LIMIT_MS = 10_000
 /** Counting what is due reads many rows of a large batch. */
 const CREDIT_LOOK_MS = 60_000
 /** The forecast of one moment may be wrong: a batch is late when two in a row say so. */
@@ -56,8 +58,8 @@ const DEADLINE_LOOK_MS = 60_000
 export function notificationTask(parts: NotificationParts): () => Promise<void> {
   const { store, registry, log, now } = parts
   let notifiedPauses: ReadonlyMap<PauseCause, number> = new Map()
-  /** Looks since a notified rate limit was seen last; null: none was. */
-  let looksSinceLimit: number | null = null
+  /** When a notified rate limit was seen last; null: none was, or its end was notified. */
+  let limitSeenAt: number | null = null
   let missingSince: ReadonlyMap<string, number> = new Map()
   let creditsLookedAt = Number.NEGATIVE_INFINITY
   let isShort = false
@@ -107,20 +109,21 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     notifiedPauses = new Map(rows.map((row) => [row.cause, row.since]))
   }
 
-  /** One that begins again at once, as when a daily limit is used up, is still the same: the second look decides. */
+  /** One that begins again at once, as when a daily limit is used up, is still the same. */
   async function notifyRateLimit(): Promise<void> {
     const until = await store.pauses.rateLimitedUntil(now())
-    if (until !== null) {
-      if (looksSinceLimit === null && until - now() < LONG_RATE_LIMIT_MS) return
-      const isNew = looksSinceLimit === null
-      looksSinceLimit = 0
-      if (isNew) await notify(rateLimitStartedNotification(until, await store.pauses.rateLimitDetail(now())))
-    } else if (looksSinceLimit !== null) {
-      looksSinceLimit += 1
-      if (looksSinceLimit < 2) return
-      looksSinceLimit = null
+    const isSame = limitSeenAt !== null && now() - limitSeenAt < SAME_LIMIT_MS
+    if (until === null) {
+      if (limitSeenAt === null || isSame) return
       await notify(rateLimitEndedNotification())
+      limitSeenAt = null
+      return
     }
+    if (!isSame) {
+      if (until - now() < LONG_RATE_LIMIT_MS) return
+      await notify(rateLimitStartedNotification(until, await store.pauses.rateLimitDetail(now())))
+    }
+    limitSeenAt = now()
   }
 
   /** Stored for the webhook in the transaction that marks the batch. A crash after it loses only the log line. */

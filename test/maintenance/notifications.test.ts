@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { loadBatch } from '../../src/batches/load-batch.js'
 import { secret } from '../../src/config/secret.js'
+import { UnreachableError } from '../../src/domain/errors.js'
 import { formatDateTime } from '../../src/domain/format.js'
 import { NOTIFICATION_EVENTS } from '../../src/domain/notification.js'
 import { pausedNotification, resumedNotification } from '../../src/maintenance/notification-messages.js'
@@ -382,19 +383,58 @@ describe('notifications', () => {
     await limit(3_601_000)
     const until = formatDateTime(now + 3_600_000)
     expect(notified()).toEqual([`Rate limited by the API until ${until}. Calls then resume by themselves.`])
-    now += 3_601_000
+    expect(await pauses.liftRateLimit(now)).toBe(true)
+    now += 2000
     await look()
     await limit(30_000)
     expect(notified()).toHaveLength(1)
     expect(await pauses.liftRateLimit(now)).toBe(true)
-    await look()
-    await look()
-    await look()
+    for (let n = 0; n < 3; n += 1) {
+      await look()
+      now += 10_000
+    }
     expect(notified().slice(1)).toEqual(['The rate limit by the API is over.'])
     expect((await timeline.list(9)).map(({ kind, what }) => [kind, what])).toEqual([
       ['resumed', 'The rate limit by the API was lifted.'],
+      ['resumed', 'The rate limit by the API was lifted.'],
       ['rate_limited', `Rate limited by the API until ${until}.`],
     ])
+  })
+
+  test('what could not be stored of a rate limit is notified by the next look', async () => {
+    let now = system.now()
+    const { notifications } = system.store
+    let failures = 0
+    const add: typeof notifications.add = async (...given) => {
+      if (failures > 0) {
+        failures -= 1
+        throw new UnreachableError('the disk is full')
+      }
+      await notifications.add(...given)
+    }
+    const look = task({ now: () => now, store: { ...system.store, notifications: { ...notifications, add } } })
+    const failOnce = async () => {
+      failures = 1
+      await expect(look()).rejects.toThrow('the disk is full')
+      await look()
+    }
+    await limitRate(system.store, now + 3_600_000, now)
+    await failOnce()
+    expect(notified()).toHaveLength(1)
+    now += 3_620_000
+    await failOnce()
+    expect(notified().slice(1)).toEqual(['The rate limit by the API is over.'])
+  })
+
+  test('a rate limit that another worker has seen end does not hide the next one', async () => {
+    let now = system.now()
+    const look = task({ now: () => now })
+    for (let day = 1; day <= 2; day += 1) {
+      await limitRate(system.store, now + 3_600_000, now)
+      await look()
+      expect(notified()).toHaveLength(day)
+      now += 86_400_000
+    }
   })
 
   test('a running worker posts to TRACKYARD_WEBHOOK_URL', async () => {
