@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openCallMaxAgeMs } from '../../src/processing/process-search.js'
+import { isProcessAlive } from '../../src/queue/private-redis/server-files.js'
 import { openStore } from '../../src/store/open-store.js'
 import { type Counters, emptyCounters } from './counters.js'
 import type { EngineName } from './database.js'
@@ -79,7 +79,7 @@ export async function run(options: RunOptions): Promise<Run> {
     evidence: {
       ...gathered,
       workerViolations: workers.workerViolations,
-      leftBehind: stillRunning(pids).map((line) => `process ${line.trim()}`),
+      leftBehind: pids.filter(isProcessAlive).map((pid) => `process ${pid}`),
       kills: workers.kills,
       freezes: workers.freezes,
       pauses,
@@ -146,10 +146,4 @@ async function finish(
 function progress({ counters, environment, workers }: RunContext): string {
   const { calls, paid } = environment.simulator.summary()
   return `${counters.kills} kills, ${counters.freezes} freezes, ${counters.redisKills} Redis kills, ${counters.flushes} flushes; ${calls} calls, ${paid} paid; ${workers.running()} workers run`
-}
-
-/** A zombie has ended; only its parent has not asked for its exit code yet. */
-function stillRunning(pids: readonly number[]): readonly string[] {
-  const { stdout } = spawnSync('ps', ['-o', 'pid=,stat=', '-p', pids.join(',')], { encoding: 'utf8' })
-  return stdout.split('\n').filter((line) => /^ *\d+ +[^Z]/.test(line))
 }

@@ -238,7 +238,9 @@ const WITHOUT_NAME = `state = 'cancelled' or state = 'loading' and continues is 
 /** The latest first. Those without the name only if no other batch has it, and then those cancelled last. */
 async function named(tx: Transaction, name: string): Promise<StoredBatch[]> {
   const holders = await visibleBatches(tx, `and name = @name and not (${WITHOUT_NAME}) order by id desc`, { name })
-  return holders.length > 0 ? holders : visibleBatches(tx, "and name = @name order by state = 'cancelled', id desc", { name })
+  return holders.length > 0
+    ? holders
+    : visibleBatches(tx, "and name = @name order by state = 'cancelled', id desc", { name })
 }
 
 /** Fewer dead rows may be a coincidence. */

@@ -15,6 +15,8 @@ export type MetaKey =
   | 'queue_use'
   /** How many calls of unknown outcome a person has been shown. */
   | 'unknown_seen'
+  /** How many there were when the API said the balance last. */
+  | 'unknown_at_balance'
   /** The last call before the probe began: an answer to a later one ends it. */
   | 'probing'
   /** When the outage began that is paused for, or probed. */

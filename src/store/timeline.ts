@@ -1,6 +1,7 @@
 import { formatNumber } from '../domain/format.js'
 import type { Connection, Transaction } from './engine.js'
 import { countOf } from './ledger.js'
+import { readMeta, writeMeta } from './meta.js'
 
 /** What happened, and who did it. Old entries are dropped by `prune`. */
 export const TIMELINE_KINDS = [
@@ -37,12 +38,16 @@ export function noteLimit(tx: Transaction, from: number | null, to: number | nul
 }
 
 /**
- * Adds no entry for a rise of no more than the calls in flight and of unknown outcome: that corrects a balance that they
- * may have lowered without being charged.
+ * The balance is what the API said, not what is left of it by our count. Adds no entry for a rise of no more than the calls
+ * in flight, and those of unknown outcome since the API said it last: that corrects a count that they may have lowered
+ * without being charged.
  */
 export async function noteTopUp(tx: Transaction, from: number | null, to: number | null, at: number): Promise<void> {
+  const unknown = await countOf(tx, 'unknown')
+  const newlyUnknown = Math.max(0, unknown - Number(await readMeta(tx, 'unknown_at_balance')))
+  writeMeta(tx, 'unknown_at_balance', unknown)
   if (from === null || to === null || to <= from) return
-  if (to - from <= (await countOf(tx, 'sent')) + (await countOf(tx, 'unknown'))) return
+  if (to - from <= (await countOf(tx, 'sent')) + newlyUnknown) return
   const what = `Credits went up from ${formatNumber(from)} to ${formatNumber(to)}.`
   addEntry(tx, { at, kind: 'credits_topped_up', by: 'worker', what })
 }

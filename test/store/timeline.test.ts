@@ -72,6 +72,22 @@ describe('the timeline', () => {
     await answer('d', 500)
     expect((await entries()).slice(1)).toEqual(['worker: Credits went up from 99 to 500.'])
   })
+
+  test('timeouts from before the last balance hide no top-up', async () => {
+    const queries = ['a', 'b', 'c', 'd']
+    await released(store, [...queries, 'e'])
+    await store.account.update({ creditsRemaining: 100 }, 5)
+    for (const query of queries) await settle(store, query, 'timedOut')
+    await store.account.update({ creditsRemaining: 100 }, 22_000)
+    expect(await entries()).toHaveLength(1)
+    await store.account.update({ creditsRemaining: 103 }, 23_000)
+    const call = await granted(store, 'e', { now: 24_000 })
+    await close(store, call, 'answered', { creditsRemaining: 105, now: 25_000 })
+    expect((await entries()).slice(1)).toEqual([
+      'worker: Credits went up from 100 to 103.',
+      'worker: Credits went up from 103 to 105.',
+    ])
+  })
 })
 
 describe('an outage with failed probes', () => {

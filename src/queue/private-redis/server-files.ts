@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { chown, lstat, mkdir, readdir, readFile, readlink, realpath, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -141,12 +142,22 @@ export async function wasStartedFor(pid: number, { socketPath }: ServerFiles): P
   return SERVERS.test(title) && title.includes(socketPath)
 }
 
-/** Whether a process with this pid exists, of any user. */
+/** Whether a process with this pid runs, of any user. A zombie has ended; its parent has not asked for its exit code yet. */
 export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
+    return !isZombie(pid)
   } catch (error) {
     return errorCode(error) === 'EPERM'
+  }
+}
+
+/** On Linux; elsewhere nobody can tell. */
+function isZombie(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.startsWith(') Z', stat.lastIndexOf(')'))
+  } catch {
+    return false
   }
 }

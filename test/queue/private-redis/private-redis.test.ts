@@ -127,7 +127,9 @@ describe('start or connect', () => {
     const { pid } = await replyOf(child)
     child.kill('SIGSTOP')
     expect(await stopPrivateRedis({ dataDir })).toBe(true)
-    expect(isProcessAlive(pid)).toBe(true)
+    expect(isProcessAlive(pid)).toBe(false)
+    // The pid is still taken.
+    process.kill(pid, 0)
   })
 
   test('a data directory with a long path has its socket at a fixed place', async () => {
