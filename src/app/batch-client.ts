@@ -80,8 +80,8 @@ export type BatchRef = number | string
 export type RowSource = Iterable<object> | AsyncIterable<object> | { readonly path: string }
 
 export interface BatchOptions {
-  /** One line, 1 to 200 characters. */
-  readonly name: string
+  /** One line, 1 to 200 characters. Required, unless the batch continues another, whose name is the default. */
+  readonly name?: string | undefined
   /** A template such as `"{title} {mood} music"`. Default: each row's own `query`. */
   readonly query?: string | undefined
   /** The property or column that holds your own id. Default: `id`, if there is one. */
@@ -110,7 +110,7 @@ export interface BatchOptions {
   /**
    * The batch that these rows correct or extend. Once released, this batch takes its place: searches that the
    * earlier one has not called yet, and that are not among these rows, are not called any more. The earlier
-   * one's template, id, limit, filters and priority are the defaults.
+   * one's name, template, id, limit, filters and priority are the defaults.
    */
   readonly continues?: BatchRef | undefined
 }

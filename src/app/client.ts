@@ -20,13 +20,13 @@ import { type Logger, silentLogger } from '../domain/logger.js'
 import { limitRepeats } from '../log/limit-repeats.js'
 import type { Batch, BatchReport, DeadFilter } from '../store/store.js'
 import type {
+  Abortable,
   BatchClient,
   BatchRef,
   BatchStatus,
   ClientOptions,
   DeadLetters,
   RowSource,
-  SubmitOptions,
   WaitOutcome,
 } from './batch-client.js'
 import { cleanupOnError } from './cleanup.js'
@@ -84,13 +84,13 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
     const { store } = session
     let isClosed = false
 
-    function requireOpen(signal?: AbortSignal): void {
+    function begin(options: Abortable, ...known: readonly string[]): void {
       if (isClosed) throw new UsageError('This batch client is closed. Open another one with openBatchClient().')
-      signal?.throwIfAborted()
+      refuseUnknownOptions(options, [...known, 'signal'])
+      options.signal?.throwIfAborted()
     }
 
-    async function find(batch: BatchRef, signal?: AbortSignal): Promise<Batch> {
-      requireOpen(signal)
+    function find(batch: BatchRef): Promise<Batch> {
       return findBatch(session, String(batch))
     }
 
@@ -101,34 +101,34 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
     }
 
     return {
-      async plan(rows, { signal, onProgress, ...options } = NO_OPTIONS) {
-        requireOpen(signal)
-        refuseUnknownOptions(options, SUBMIT_OPTIONS)
-        const batch = await planBatch(session, sourceOf(rows), options, { signal, progress: onProgress })
+      async plan(rows, options = {}) {
+        begin(options, ...SUBMIT_OPTIONS)
+        const { signal, onProgress, ...batchOptions } = options
+        const batch = await planBatch(session, sourceOf(rows), batchOptions, { signal, progress: onProgress })
         return {
           id: batch.id,
           plan: planOf(batch.plan),
           async drop() {
-            requireOpen()
+            begin({})
             await batch.drop()
           },
-          async release({ signal: stop } = {}) {
-            requireOpen(stop)
-            await fill(log, await batch.release(stop), stop)
+          async release(releasing = {}) {
+            begin(releasing)
+            await fill(log, await batch.release(releasing.signal), releasing.signal)
           },
         }
       },
-      async submit(rows, { signal, onProgress, ...options } = NO_OPTIONS) {
-        requireOpen(signal)
-        refuseUnknownOptions(options, SUBMIT_OPTIONS)
-        const batch = await submitBatch(session, sourceOf(rows), options, { signal, progress: onProgress })
+      async submit(rows, options = {}) {
+        begin(options, ...SUBMIT_OPTIONS)
+        const { signal, onProgress, ...batchOptions } = options
+        const batch = await submitBatch(session, sourceOf(rows), batchOptions, { signal, progress: onProgress })
         await fill(log, batch, signal)
         return { id: batch.id, plan: planOf(batch.plan) }
       },
       async release(ref, options = {}) {
-        refuseUnknownOptions(options, ['maxCredits', 'signal'])
+        begin(options, 'maxCredits')
         const { maxCredits, signal } = options
-        const batch = await find(ref, signal)
+        const batch = await find(ref)
         checkCaps({ maxCredits: maxCredits ?? null, first: null })
         const caps =
           maxCredits === undefined
@@ -139,37 +139,35 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
         await fill(log, feeding, signal)
         return statusOfBatch(batch)
       },
-      async cancel(ref, { signal } = {}) {
-        requireOpen(signal)
+      async cancel(ref, options = {}) {
+        begin(options)
         const { batch, was } = await cancelBatch(session, String(ref))
         return was === 'dropped' ? null : statusOfBatch(batch)
       },
       async pause(options = {}) {
-        refuseUnknownOptions(options, ['reason', 'signal'])
-        const { reason, signal } = options
-        requireOpen(signal)
+        begin(options, 'reason')
+        const { reason } = options
         const said = reason === undefined ? '' : checkReason(reason)
         return pause({ ...session, queue: await openTolerantThrottle(session) }, 'operator', said)
       },
       async resume(options = {}) {
-        refuseUnknownOptions(options, ['now', 'signal'])
+        begin(options, 'now')
         const { now, signal } = options
-        requireOpen(signal)
         const queue = await openTolerantThrottle(session)
         const { lifted, stillActive, retried } = await resumeByHand({ ...session, queue }, now === true)
         if (retried > 0) await fill(log, openFeeding(session, signal), signal)
         return { ended: lifted, stillPaused: stillActive, retried }
       },
-      async status(batch, { signal } = {}) {
-        requireOpen(signal)
+      async status(batch, options = {}) {
+        begin(options)
         const which = batch === undefined ? { limit: BATCHES_SHOWN } : { batchId: (await find(batch)).id, limit: 1 }
-        return statusOf((await orAborted(readStatus(session, which), signal ?? NEVER_ABORTED)).report)
+        return statusOf((await orAborted(readStatus(session, which), options.signal ?? NEVER_ABORTED)).report)
       },
       async wait(ref, options = {}) {
-        refuseUnknownOptions(options, ['timeoutMs', 'signal'])
+        begin(options, 'timeoutMs')
         const { timeoutMs, signal = NEVER_ABORTED } = options
         checkTimeout(timeoutMs)
-        const { id } = await find(ref, signal)
+        const { id } = await find(ref)
         const seen: { last: BatchReport | null } = { last: null }
         const waited = await waitFor({ store, monotonicMs: systemClock.monotonicMs }, id, {
           timeoutMs: timeoutMs ?? null,
@@ -185,8 +183,10 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
         const batch = batchStatusOf(batchStatus(last))
         return { outcome: endOf(batch) ?? 'timed_out', batch }
       },
-      async *watch(ref, { signal = NEVER_ABORTED } = {}) {
-        const { id } = await find(ref, signal)
+      async *watch(ref, options = {}) {
+        begin(options)
+        const { signal = NEVER_ABORTED } = options
+        const { id } = await find(ref)
         let shown = ''
         for (;;) {
           const { report } = await orAborted(readStatus(session, { batchId: id, limit: 1 }), signal)
@@ -204,26 +204,28 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
           await orAborted(sleep(LOOK_EVERY_MS), signal)
         }
       },
-      async *results(ref, { after = 0, signal = NEVER_ABORTED } = {}) {
+      async *results(ref, options = {}) {
+        begin(options, 'after')
+        const { after = 0, signal = NEVER_ABORTED } = options
         if (!Number.isSafeInteger(after) || after < 0)
           throw new UsageError(`Expected "after" to be the position of a row, found ${String(after)}.`)
-        const batch = await find(ref, signal)
+        const batch = await find(ref)
         const rowText = rowTexts(batch)
         const rows = store.reports.exportRows(batch.id, { after, withAnswers: true })
         for await (const row of untilAborted(rows, signal)) yield resultOf(row, rowText)
       },
-      async show(what, { batch, signal } = {}) {
-        requireOpen(signal)
-        const batchId = batch === undefined ? null : (await find(batch)).id
+      async show(what, options = {}) {
+        begin(options, 'batch')
+        const batchId = options.batch === undefined ? null : (await find(options.batch)).id
         const found = await store.reports.show(String(what), batchId)
         if (found === null) return null
         return 'position' in found ? shownRowOf(found, rowTexts(found.batch)) : shownSearchOf(found)
       },
-      deadLetters: deadLettersOf(session, requireOpen),
-      async account({ signal } = {}) {
-        requireOpen(signal)
+      deadLetters: deadLettersOf(session, begin),
+      async account(options = {}) {
+        begin(options)
         await requireCompatibleApi({ store, apiUrl: settings.apiUrl })
-        const { account, staleReason } = await orAborted(freshAccount(session), signal ?? NEVER_ABORTED)
+        const { account, staleReason } = await orAborted(freshAccount(session), options.signal ?? NEVER_ABORTED)
         return accountOf(account, staleReason)
       },
       async close() {
@@ -234,16 +236,18 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
   })
 }
 
-function deadLettersOf(session: Session, requireOpen: (signal?: AbortSignal) => void): DeadLetters {
+function deadLettersOf(
+  session: Session,
+  begin: (options: Abortable, ...known: readonly string[]) => void,
+): DeadLetters {
   const { store } = session
 
   async function narrowed(
     options: Parameters<DeadLetters['retry']>[0],
     verb: 'retry' | 'discard',
   ): Promise<DeadFilter> {
-    refuseUnknownOptions(options, [...FILTER_OPTIONS, 'all'])
-    const { signal, all, ...named } = options
-    requireOpen(signal)
+    begin(options, ...FILTER_OPTIONS, 'all')
+    const { signal: _, all, ...named } = options
     const filter = await deadFilterOf(session, named)
     const how = 'Narrow it by batch, status, code or search, or pass { all: true }.'
     // A script without types may pass anything, such as the text 'false'.
@@ -253,9 +257,8 @@ function deadLettersOf(session: Session, requireOpen: (signal?: AbortSignal) => 
 
   return {
     async *list(options = {}) {
-      refuseUnknownOptions(options, [...FILTER_OPTIONS, 'discarded'])
+      begin(options, ...FILTER_OPTIONS, 'discarded')
       const { discarded = false, signal, ...named } = options
-      requireOpen(signal)
       const filter = { ...(await deadFilterOf(session, named)), discarded }
       for await (const letter of listDeadLetters(store, filter)) {
         signal?.throwIfAborted()
@@ -303,9 +306,6 @@ function endOf(batch: BatchStatus): Exclude<WaitOutcome, 'batch_dropped' | 'time
 }
 
 const BATCHES_SHOWN = 20
-
-/** For scripts without types: without options, the missing name is refused with a message. */
-const NO_OPTIONS: SubmitOptions = { name: '' }
 
 /** A stream of bytes is a catalog file; one of objects, like any iterable, is rows. */
 function sourceOf(rows: RowSource): SubmitSource {

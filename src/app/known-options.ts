@@ -1,5 +1,6 @@
 import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
+import { isRecord } from '../domain/json.js'
 import type { DeadLetterFilter, SubmitOptions } from './batch-client.js'
 
 export const SUBMIT_OPTIONS = Object.keys({
@@ -19,22 +20,21 @@ export const SUBMIT_OPTIONS = Object.keys({
   headerRow: true,
   continues: true,
   onProgress: true,
-  signal: true,
-} satisfies Record<keyof SubmitOptions, true>)
+} satisfies Record<Exclude<keyof SubmitOptions, 'signal'>, true>)
 
 export const FILTER_OPTIONS = Object.keys({
   batch: true,
   status: true,
   code: true,
   search: true,
-  signal: true,
-} satisfies Record<keyof DeadLetterFilter, true>)
+} satisfies Record<Exclude<keyof DeadLetterFilter, 'signal'>, true>)
 
 /**
  * A script without types may misspell an option: `max_credits` would be no cap, and `statuss` every dead letter.
  * @throws UsageError
  */
-export function refuseUnknownOptions(options: object, known: readonly string[]): void {
+export function refuseUnknownOptions(options: unknown, known: readonly string[]): void {
+  if (!isRecord(options)) throw new UsageError(`Expected options as an object, found ${String(options)}.`)
   const unknown = Object.keys(options).find((name) => !known.includes(name))
   if (unknown === undefined) return
   const near = didYouMean(unknown, known)

@@ -80,9 +80,6 @@ export interface PlannedBatch {
   drop(): Promise<void>
 }
 
-/** Without a name it has that of the batch that it continues. */
-type PlanOptions = Omit<BatchOptions, 'name'> & { readonly name?: string | undefined }
-
 export interface SubmitHooks {
   /** Called with the number of rows so far. */
   readonly progress?: ((rows: number) => void) | undefined
@@ -109,19 +106,19 @@ export interface Released extends Feeding {
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: PlanOptions,
+  options: BatchOptions,
   hooks: SubmitHooks & Confirmation,
 ): Promise<Released | null>
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: PlanOptions,
+  options: BatchOptions,
   hooks: SubmitHooks,
 ): Promise<Released>
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: PlanOptions,
+  options: BatchOptions,
   { confirm, ...hooks }: SubmitHooks & Partial<Confirmation>,
 ): Promise<Released | null> {
   const batch = await planBatch(session, source, options, hooks)
@@ -144,7 +141,7 @@ export async function submitBatch(
 export async function planBatch(
   session: Session,
   source: SubmitSource,
-  options: PlanOptions,
+  options: BatchOptions,
   { progress, signal = NEVER_ABORTED }: SubmitHooks = {},
 ): Promise<PlannedBatch> {
   const { store } = session

@@ -261,6 +261,29 @@ test('answers of another API are not used for a batch, but can be read', async (
   expect((await client.status()).batches).toMatchObject([{ name: 'night', tagged: 1 }])
 })
 
+test('every method refuses an option that it does not have', async () => {
+  const misspelt = { signal: undefined, signl: undefined }
+  const calls: (() => Promise<unknown>)[] = [
+    () => client.plan([], { ...options, ...misspelt }),
+    () => client.submit([], { ...options, ...misspelt }),
+    () => client.release(1, misspelt),
+    () => client.cancel(1, misspelt),
+    () => client.pause(misspelt),
+    () => client.resume(misspelt),
+    () => client.status(undefined, misspelt),
+    () => client.wait(1, misspelt),
+    () => collected(client.watch(1, misspelt)),
+    () => collected(client.results(1, misspelt)),
+    () => client.show(1, misspelt),
+    () => client.account(misspelt),
+    () => collected(client.deadLetters.list(misspelt)),
+    () => client.deadLetters.retry({ all: true, ...misspelt }),
+    () => client.deadLetters.discard({ all: true, ...misspelt }),
+  ]
+  for (const call of calls) await expect(call()).rejects.toThrow('There is no option "signl": did you mean signal?')
+  await expect(Reflect.apply(client.pause, null, [null])).rejects.toThrow('Expected options as an object, found null.')
+})
+
 describe('the whole of a batch', () => {
   const withApi = () =>
     openBatchClient({
