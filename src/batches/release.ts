@@ -1,5 +1,6 @@
 import { RefusedError } from '../domain/errors.js'
 import { pluralize } from '../domain/format.js'
+import { capOf } from '../store/batch-row.js'
 import type { Batch, Caps, Store } from '../store/store.js'
 
 /** The caps that the batch has afterwards. */
@@ -22,8 +23,7 @@ export async function priceOfRelease(
   refuseUnreleasable(release)
   const { batch } = release
   const { creditsNeeded, dueElsewhere } = await store.batches.plan(batch.id)
-  const budgetUnder = ({ maxCredits, first }: Caps) =>
-    Math.min(creditsNeeded, Math.max(0, Math.min(maxCredits ?? Infinity, first ?? Infinity) - batch.charged))
+  const budgetUnder = (caps: Caps) => Math.min(creditsNeeded, Math.max(0, (capOf(caps) ?? Infinity) - batch.charged))
   const before = batch.state === 'loading' ? 0 : budgetUnder(batch)
   const after = budgetUnder(release)
   return { credits: Math.max(0, after - before), plan: { creditsNeeded: after, dueElsewhere } }

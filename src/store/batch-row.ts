@@ -28,10 +28,12 @@ export interface Batch {
   readonly continues: number | null
   /** `--max-credits`: the maximum number of calls charged to it. Null: no cap. */
   readonly maxCredits: number | null
-  /** `--first`: the maximum number of calls before the next `release`. Null: no such limit. */
+  /** `--first`: the maximum number of searches before the next `release`. Null: no such limit. */
   readonly first: number | null
   /** Calls charged to it: paid, possibly paid, and in flight. */
   readonly charged: number
+  /** Searches that a call charged to it found refused, which costs nothing. They use up `first`, else a bad template would not. */
+  readonly refused: number
   readonly createdAt: number
   /** When the last search that it wants got its outcome, or when it was cancelled. Null before. */
   readonly completedAt: number | null
@@ -74,7 +76,7 @@ const NOT_BEFORE_SQL = '(select not_before from schedule where batch_id = batch.
  */
 const COLUMNS = `id, name, state, priority, catalog_path as "catalogPath", format, delimiter,
   byte_order_mark as "byteOrderMark", quoting, preamble, columns, template, row_options as "rowOptions", continues,
-  max_credits as "maxCredits", first, charged, created_at as "createdAt", completed_at as "completedAt",
+  max_credits as "maxCredits", first, charged, refused, created_at as "createdAt", completed_at as "completedAt",
   ${NOT_BEFORE_SQL} as "notBefore", (select deadline from schedule where batch_id = batch.id) as deadline,
   fed_to as "fedTo", raised, pending, items, invalid, tagged, no_match as "noMatch", dead`
 
@@ -122,8 +124,9 @@ export function unfinishedRows(batch: StoredBatch): number {
 }
 
 /** The maximum number of calls charged to it. Null: no cap. */
-export function capOf({ maxCredits, first }: Caps): number | null {
-  return maxCredits === null || first === null ? (maxCredits ?? first) : Math.min(maxCredits, first)
+export function capOf({ maxCredits, first, refused = 0 }: Caps & Partial<Pick<Batch, 'refused'>>): number | null {
+  if (first === null) return maxCredits
+  return Math.max(0, Math.min(maxCredits ?? Number.POSITIVE_INFINITY, first - refused))
 }
 
 /** The command that continues a batch with withheld rows. @param batch null: several */
@@ -139,7 +142,7 @@ export function creditsNeeded(batch: StoredBatch): number {
 }
 
 /** `capOf` in SQL, for a table or alias named `batch`. */
-export const CAP_SQL = leastSql('batch.max_credits', 'batch.first')
+export const CAP_SQL = leastSql('batch.max_credits', '(batch.first - batch.refused)')
 
 /** Whether a loading batch only waits for its time: its submit has ended, so it has no heartbeat. */
 export const IS_SCHEDULED_SQL = `${NOT_BEFORE_SQL} is not null`

@@ -25,7 +25,7 @@ import { getOne, leastSql } from './sql.js'
 import { type Actor, addEntry } from './timeline.js'
 
 /** What a batch has only after its creation. */
-type NotSetBySubmit = keyof Caps | 'id' | 'state' | 'charged' | 'completedAt' | 'notBefore' | 'deadline'
+type NotSetBySubmit = keyof Caps | 'id' | 'state' | 'charged' | 'refused' | 'completedAt' | 'notBefore' | 'deadline'
 
 export interface NewBatch extends Omit<Batch, NotSetBySubmit> {
   /**
@@ -168,27 +168,33 @@ interface ChangeOrigin {
 
 export async function release(tx: Transaction, batchId: number, caps: Caps, origin: ChangeOrigin): Promise<boolean> {
   const { now, by } = origin
-  const loading = await tx.get<{ continues: number | null }>(
-    "select continues from batch where id = @batchId and state = 'loading'",
+  const before = await tx.get<BeforeRelease>(
+    `select name, state, continues, items, pending, max_credits as "maxCredits", first from batch
+     where id = @batchId and state in ('loading', 'released') and dropping = 0`,
     { batchId },
   )
-  const released = await tx.get<{ name: string; items: number }>(
+  if (before === undefined) return false
+  const isFirst = before.state === 'loading'
+  const isChange = before.pending > 0 && (before.maxCredits !== caps.maxCredits || before.first !== caps.first)
+  tx.send(
     `update batch set state = 'released', max_credits = @maxCredits, first = @first, raised = 0,
-       release_notified_at = null,
        completed_at = case when pending = 0 then coalesce(completed_at, @now) end,
-       through_at = case when charged >= ${leastSql('cast(@maxCredits as bigint)', 'cast(@first as bigint)')} then cast(@now as bigint) end
-     where id = @batchId and state in ('loading', 'released') and dropping = 0
-     returning name, items`,
+       through_at = case when charged >= ${leastSql('cast(@maxCredits as bigint)', 'cast(@first as bigint) - refused')} then cast(@now as bigint) end
+     where id = @batchId`,
     { ...caps, batchId, now },
   )
-  if (released === undefined) return false
-  const cap = capOf(caps)
-  const limit = cap === null ? '' : `, at most ${pluralize(cap, 'call')}`
-  const what = `Batch ${batchId} (${released.name}) was released: ${pluralize(released.items, 'row')}${limit}.`
-  addEntry(tx, { at: now, kind: 'released', by, what })
-  if (loading !== undefined && loading.continues !== null) await cancel(tx, loading.continues, origin, batchId)
+  if (isFirst || isChange) {
+    tx.send('update batch set release_notified_at = null where id = @batchId', { batchId })
+    const cap = capOf(caps)
+    const limit = cap === null ? '' : `, at most ${pluralize(cap, 'call')}`
+    const what = `Batch ${batchId} (${before.name}) was released: ${pluralize(before.items, 'row')}${limit}.`
+    addEntry(tx, { at: now, kind: 'released', by, what })
+  }
+  if (isFirst && before.continues !== null) await cancel(tx, before.continues, origin, batchId)
   return true
 }
+
+type BeforeRelease = Pick<StoredBatch, 'name' | 'state' | 'continues' | 'items' | 'pending' | 'maxCredits' | 'first'>
 
 /**
  * @param continuedBy the batch that takes its place; null: a person cancels it. Only a person cancels a batch that is done

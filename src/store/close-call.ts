@@ -190,7 +190,9 @@ async function endSearch(
   if (decision.usesAttempt) useAttempt(tx, call)
   if (!decision.usesAttempt || call.search_round === call.round) {
     const requestId = decision.death.requestId ?? facts.requestId ?? (await earlierRequestId(tx, call, decision))
-    markDead(tx, { id: call.search_id, state: call.state }, { ...decision.death, requestId }, now)
+    const isDead = markDead(tx, { id: call.search_id, state: call.state }, { ...decision.death, requestId }, now)
+    if (isDead && decision.death.reason === 'refused')
+      tx.send('update batch set refused = refused + 1 where id = @batchId', { batchId: call.batch_id })
   }
   if (decision.pause !== null) await addPause(tx, { cause: decision.pause, since: now, detail: decision.death.error })
 }

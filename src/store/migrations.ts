@@ -158,6 +158,7 @@ export const MIGRATIONS: Migrations = {
   '0021-claim-token': ['alter table call add token integer'],
   '0022-continues': ['alter table batch add continues integer', 'alter table batch add row_options text'],
   '0023-activity-of-batches': ['alter table sample add batches text'],
+  '0024-refused-of-first': ['alter table batch add refused integer not null default 0'],
 }
 
 /** The version of the schema that this program creates and expects. */

@@ -58,10 +58,19 @@ describe('what a cap withholds, in the export and in the counts alike', () => {
     await expectStatuses(id, ['waiting', 'tagged', 'withheld', 'withheld'])
   })
 
-  test('a refused search costs nothing, so the next row comes within reach', async () => {
-    const id = await released(store, ['a', 'b', 'c'], { first: 1 })
+  test('a refused search costs nothing: it leaves a cap of credits as it is, but is one of the first n', async () => {
+    const capped = await released(store, ['a', 'b', 'c'], { maxCredits: 1 })
     await settle(store, 'a', 'refused')
-    await expectStatuses(id, ['dead', 'waiting', 'withheld'])
+    await expectStatuses(capped, ['dead', 'waiting', 'withheld'])
+    const id = await released(store, ['d', 'e', 'f', 'g'], { first: 2 })
+    for (const query of ['d', 'e']) {
+      await feedAll(store)
+      await settle(store, query, 'refused')
+    }
+    await expectStatuses(id, ['dead', 'dead', 'withheld', 'withheld'])
+    expect(await feedAll(store)).toEqual([])
+    await release(store, id)
+    await expectStatuses(id, ['dead', 'dead', 'waiting', 'waiting'])
   })
 
   test('an answered search that others paid costs nothing', async () => {

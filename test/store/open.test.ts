@@ -58,7 +58,8 @@ describe('opening a store', () => {
       alter table batch drop column quoting; alter table batch drop column preamble;
       alter table batch drop column through_at; alter table batch drop column release_notified_at;
       alter table batch drop column dead_letters_notified_at; alter table batch drop column continues;
-      alter table batch drop column row_options; alter table call drop column token;
+      alter table batch drop column row_options; alter table batch drop column refused;
+      alter table call drop column token;
       alter table item drop column line;
       drop index search_dead_since; drop index search_refused;
       alter table search drop column rate_limits; alter table search drop column refusals;

@@ -12,6 +12,7 @@ interface Raw {
     max_credits: number | null
     first: number | null
     charged: number
+    refused: number
     fed_to: number
     dropping: number
     completed_at: number | null
@@ -65,7 +66,8 @@ const CHARGED = ['sent', 'unknown', 'answered', 'unreadable']
 const OPEN = ['waiting', 'queued']
 
 export function capOf(batch: Raw['batch'][number]): number {
-  return Math.min(batch.max_credits ?? Number.POSITIVE_INFINITY, batch.first ?? Number.POSITIVE_INFINITY)
+  const first = batch.first === null ? Number.POSITIVE_INFINITY : Math.max(0, batch.first - batch.refused)
+  return Math.min(batch.max_credits ?? Number.POSITIVE_INFINITY, first)
 }
 
 /** Ids of the searches that are due, by the rule as it is told in words. */

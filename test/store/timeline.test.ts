@@ -37,6 +37,22 @@ describe('the timeline', () => {
     await Promise.all([board.close(), script.close()])
   })
 
+  test('has a release only if it changes something', async () => {
+    const id = await released(store, ['a', 'b'], { first: 1 })
+    await store.batches.release(id, { maxCredits: null, first: 1 }, 2000)
+    await store.batches.release(id, { maxCredits: null, first: null }, 3000)
+    await store.batches.release(id, { maxCredits: null, first: null }, 4000)
+    expect(await entries()).toEqual([
+      'command: Batch 1 (catalog) was released: 2 rows, at most 1 call.',
+      'command: Batch 1 (catalog) was released: 2 rows.',
+    ])
+    for (const query of ['a', 'b']) await settle(store, query, 'answered')
+    await store.batches.takeMilestones({ now: 20_000, deadPercent: 50 })
+    await store.batches.release(id, { maxCredits: 5, first: null }, 30_000)
+    expect(await entries()).toHaveLength(3)
+    expect(await store.batches.takeMilestones({ now: 30_000, deadPercent: 50 })).toEqual([])
+  })
+
   test('has a batch that is done once, with what came out', async () => {
     await released(store, ['a', 'b'])
     await settle(store, 'a', 'answered')
