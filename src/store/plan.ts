@@ -108,55 +108,59 @@ async function firstRequests(tx: Transaction, batchId: number): Promise<readonly
 }
 
 /**
- * How the rows of a batch differ from those of the one that it continues. Rows are matched by the user's own id; in
- * batches without ids, by their search. A row has changed if its search differs.
+ * How the rows of a batch differ from those of the one that it continues. Rows are matched by the user's own id; those
+ * that repeat an id or have none, and all rows if one of the batches has no ids, by their search. A row has changed if its
+ * search differs.
  */
 export async function compareRows(tx: Transaction, earlierId: number, batchId: number): Promise<RowChanges> {
   const ids = { earlierId, batchId }
   const hasIds = async (id: number) =>
     (await tx.get('select 1 from item where batch_id = @id and key is not null limit 1', { id })) !== undefined
   const byId = (await hasIds(earlierId)) && (await hasIds(batchId))
-  return { ...(await getOne<Omit<RowChanges, 'byId'>>(tx, byId ? BY_ID : BY_SEARCH, ids)), byId }
+  const compared = (text: string) => getOne<Omit<RowChanges, 'byId'>>(tx, text, ids)
+  if (!byId) return { ...(await compared(bySearch('true'))), byId }
+  const [own, rest] = [await compared(BY_ID), await compared(bySearch(`not (${HAS_OWN_ID})`))]
+  return {
+    new: own.new + rest.new,
+    changed: own.changed + rest.changed,
+    gone: own.gone + rest.gone,
+    unchanged: own.unchanged + rest.unchanged,
+    byId,
+  }
 }
 
-/**
- * A repeated id belongs to its first row; rows without an id count as new or gone. Each row is looked up in the index
- * of ids, because a join of two big batches would take hours.
- */
+/** Of `item`: it is the first of its batch with its id. */
+const HAS_OWN_ID = `item.key is not null and not exists (
+  select 1 from item as before where before.batch_id = item.batch_id and before.key = item.key
+    and before.position < item.position)`
+
+/** Each row is looked up in the index of ids, because a join of two big batches would take hours. */
 const BY_ID = `select
     count(*) filter (where earlier.position is null) as new,
-    count(*) filter (where later_search.fingerprint is not distinct from earlier_search.fingerprint
+    count(*) filter (where search.fingerprint is not distinct from earlier_search.fingerprint
       and earlier.position is not null) as unchanged,
-    count(*) filter (where later_search.fingerprint is distinct from earlier_search.fingerprint
+    count(*) filter (where search.fingerprint is distinct from earlier_search.fingerprint
       and earlier.position is not null) as changed,
-    (select count(*) from item as gone where gone.batch_id = @earlierId
-      and not ${isRepeated('gone')} and not exists (
-        select 1 from item as kept where kept.batch_id = @batchId and kept.key = gone.key)) as gone
-  from item as later
-    left join search as later_search on later_search.id = later.search_id
+    (select count(*) from item where item.batch_id = @earlierId and ${HAS_OWN_ID} and not exists (
+        select 1 from item as kept where kept.batch_id = @batchId and kept.key = item.key)) as gone
+  from item
+    left join search on search.id = item.search_id
     left join item as earlier on earlier.batch_id = @earlierId and earlier.position = (
-      select min(first.position) from item as first where first.batch_id = @earlierId and first.key = later.key)
+      select min(first.position) from item as first where first.batch_id = @earlierId and first.key = item.key)
     left join search as earlier_search on earlier_search.id = earlier.search_id
-  where later.batch_id = @batchId and not ${isRepeated('later')}`
+  where item.batch_id = @batchId and ${HAS_OWN_ID}`
 
-function isRepeated(row: string): string {
-  return `exists (select 1 from item as before where before.batch_id = ${row}.batch_id and before.key = ${row}.key
-    and before.position < ${row}.position)`
+/** Rows without a search are all the same. None has changed: it is new or gone. @param which rows; a condition on `item` */
+function bySearch(which: string): string {
+  return `select cast(0 as bigint) as changed,
+      cast(coalesce(sum(case when later > earlier then later - earlier else 0 end), 0) as bigint) as new,
+      cast(coalesce(sum(case when earlier > later then earlier - later else 0 end), 0) as bigint) as gone,
+      cast(coalesce(sum(case when earlier < later then earlier else later end), 0) as bigint) as unchanged
+    from (
+      select count(*) filter (where item.batch_id = @batchId) as later,
+        count(*) filter (where item.batch_id = @earlierId) as earlier
+      from item left join search on search.id = item.search_id
+      where item.batch_id in (@batchId, @earlierId) and ${which}
+      group by search.fingerprint
+    ) as searches`
 }
-
-/** Rows without a search are all the same. None has changed: it is new or gone. */
-const BY_SEARCH = `select cast(0 as bigint) as changed,
-    cast(coalesce(sum(case when later > earlier then later - earlier else 0 end), 0) as bigint) as new,
-    cast(coalesce(sum(case when earlier > later then earlier - later else 0 end), 0) as bigint) as gone,
-    cast(coalesce(sum(case when earlier < later then earlier else later end), 0) as bigint) as unchanged
-  from (
-    select
-      sum(case when want.batch_id = @batchId then want.items else 0 end) as later,
-      sum(case when want.batch_id = @earlierId then want.items else 0 end) as earlier
-    from want join search on search.id = want.search_id
-    where want.batch_id in (@batchId, @earlierId)
-    group by search.fingerprint
-    union all
-    select coalesce((select invalid from batch where id = @batchId), 0),
-      coalesce((select invalid from batch where id = @earlierId), 0)
-  ) as searches`

@@ -23,14 +23,29 @@ describe('rows of a batch that continues another', () => {
       row(4, 'm', 'M'),
       row(5, 'c', 'C'),
     ])
-    // C again is invalid: its id is taken.
+    // N, M, and the second C: its id is taken.
     expect(await store.batches.compare(earlier, later)).toEqual({
-      new: 2,
+      new: 3,
       changed: 1,
       gone: 2,
       unchanged: 1,
       byId: true,
     })
+  })
+
+  test('and those that repeat an id or have none are the same by their search', async () => {
+    const rows = [row(1, 'a', 'A'), row(2, 'b', 'A'), row(3, 'c', null), { ...badRow(4), key: null }, row(5, 'd', 'D')]
+    const earlier = await batchOf(rows)
+    const compared = async (later: typeof rows) => store.batches.compare(earlier, await batchOf(later))
+    expect(await compared(rows)).toEqual({ new: 0, changed: 0, gone: 0, unchanged: 5, byId: true })
+    const [first, , , ...others] = rows
+    expect(await compared([row(1, 'x', 'A'), row(2, 'b', 'A'), row(3, 'y', null), ...others])).toMatchObject({
+      new: 1,
+      changed: 1,
+      gone: 1,
+      unchanged: 3,
+    })
+    if (first !== undefined) expect(await compared([first])).toMatchObject({ new: 0, gone: 4, unchanged: 1 })
   })
 
   test('an invalid row that is mended has changed', async () => {

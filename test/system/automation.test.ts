@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { delimiter, join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -75,6 +75,9 @@ test('the steps of a CI job end with an export, and leave nothing running', asyn
   expect((await system.status()).queue).toMatchObject({ state: 'no_workers', workers: 0 })
   await system.file('videos.csv', `${CATALOG}E,,\n`)
   expect(await run('bash', ['-e', job])).toMatchObject({ code: 6 })
+  await rm(join(system.dir, 'videos.csv'))
+  // Its worker has our pipes open as long as it runs, however early the job fails.
+  expect(await run('bash', ['-e', job])).toMatchObject({ code: 2, stderr: expect.stringContaining('videos.csv') })
   expect(await system.cli(['down'])).toMatchObject({ code: 0, stdout: 'No worker was running.\n' })
 }, 240_000)
 
