@@ -55,7 +55,8 @@ export async function playPairs(apiUrl: string, dataDir: string, databaseUrl: st
       tripped: null,
       othersFail: false,
     } as const
-    await store.calls.close(claim.callId, { outcome: 'answered', detail: null, facts: FACTS, now, decision }, now)
+    const key = { id: claim.callId, token: claim.token, ref }
+    await store.calls.close(key, { outcome: 'answered', detail: null, facts: FACTS, now, decision }, now)
     return true
   }
   for (const atATime of AT_A_TIME) seen.push({ atATime, perSecond: await pairsPerSecond(atATime, pair) })

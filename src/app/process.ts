@@ -107,7 +107,7 @@ export function interruptSignal(): { readonly signal: AbortSignal; dispose(): vo
  * Handles stop signals as long as there is no `interruptSignal`: the command has just begun, or has
  * nothing to stop cleanly. Exits with 130, as shells expect.
  * @param tell says that it was interrupted; not called for a second signal
- * @returns whether a command was interrupted
+ * @returns tells whether a command was interrupted
  */
 export function exitAtSignal(tell: () => void): () => boolean {
   let isEnding = false

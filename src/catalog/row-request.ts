@@ -88,7 +88,8 @@ export function unusedKeysDoubt(catalog: Catalog, template: string | null): stri
   if (unused.length === 0) return null
   const shown = unused.map((key) => `"${key}"`).join(', ')
   const options = words.row === 'line' ? '--limit and --filters' : 'the options limit and filters'
-  return `The ${words.columns} ${shown} are not used for the request: ${options} are for every row. Only a JSON row without a template has its own.`
+  const which = unused.length === 1 ? `${words.column} ${shown} is` : `${words.columns} ${shown} are`
+  return `The ${which} not used for the request: ${options} are for every row. Only a JSON row without a template has its own.`
 }
 
 /** The error for a command without a template and a catalog without queries of its own. */

@@ -73,8 +73,8 @@ export const QUEUE_STATES = [
   'paused',
   'unknown',
   'no_workers',
-  'rate_limited',
   'write_failure',
+  'rate_limited',
   'running',
   'idle',
 ] as const

@@ -12,6 +12,7 @@ import {
 } from '../domain/outcome.js'
 import { isNearlyTooOften, ledgerDetail, NEVER_REFUSED, type RefusalHistory } from '../domain/refusals.js'
 import type { SearchRef } from '../domain/search-id.js'
+import { LostSearchError } from '../store/close-call.js'
 import type { GrantedClaim, Store } from '../store/store.js'
 import type { DurableWriter } from './durable-write.js'
 
@@ -42,9 +43,8 @@ interface ClaimedSearch {
  * Decides on a call and commits its outcome. If a bug of ours throws, saving the same again would fail the
  * same way. A call left open would be made and paid for again once it is too old. So a minimal outcome is
  * recorded instead: an answer as unreadable, which is kept and never bought again automatically; everything
- * else as a failed attempt. If even that fails (a bug, or a store
- * that has lost the call), the queue is paused for a person to look.
- * @returns null when nothing could be recorded and the queue is paused
+ * else as a failed attempt. If even that fails, the queue is paused for a person to look.
+ * @returns null when nothing could be recorded: the queue is paused, or the store was restored and has lost the search
  */
 export async function recordOutcome(
   parts: EndParts,
@@ -56,6 +56,10 @@ export async function recordOutcome(
   try {
     return await decideAndClose(parts, { ref, claim }, result)
   } catch (error) {
+    if (error instanceof LostSearchError) {
+      log.error({ event: 'call.search_lost', ...call, err: error, repeats: true }, 'nobody wants this call any more')
+      return null
+    }
     log.error(
       { event: 'call.record_failed', ...call, err: error, repeats: true },
       'a bug prevented the outcome of a call from being recorded; recording a minimal one',
@@ -93,7 +97,7 @@ async function decideAndClose(
     history,
     account,
   })
-  const { callId, request } = claim
+  const { callId, token, request } = claim
   const end = {
     outcome: ledgerOutcome(outcome),
     detail: ledgerDetail(outcome),
@@ -101,8 +105,8 @@ async function decideAndClose(
     decision,
     now,
   }
-  const save = () => parts.store.calls.close(callId, end, parts.clock.now())
-  const { endedProbe } = await writer.save(save, { callId, ref, query: request.query, end })
+  const save = () => parts.store.calls.close({ id: callId, token, ref }, end, parts.clock.now())
+  const { endedProbe } = await writer.save(save, { callId, token, ref, query: request.query, end })
   return { outcome, facts, decision, history, endedProbe, now }
 }
 

@@ -16,6 +16,7 @@ import { errorCode } from '../domain/errors.js'
 import { isRecord } from '../domain/json.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchRef } from '../domain/search-id.js'
+import { LostSearchError } from '../store/close-call.js'
 import { keptFiles, newName, placesFor, UNSAVED_ENDS } from '../store/kept-files.js'
 import type { CallEnd, Store } from '../store/store.js'
 
@@ -28,6 +29,7 @@ import type { CallEnd, Store } from '../store/store.js'
 
 export interface UnsavedEnd {
   readonly callId: number
+  readonly token: number
   readonly ref: SearchRef
   readonly query: string
   readonly end: CallEnd
@@ -97,11 +99,7 @@ export async function recordUnsaved(parts: {
     // The home directory may have files of other stores too.
     if (lines.length === 0 && (dirname(path) !== dirname(store.path) || !existsSync(path))) continue
     let unknown = 0
-    for (const { callId, ref, end } of lines) {
-      // A store restored from an older backup reuses call ids, so the id alone proves nothing.
-      if (isRecord(end?.decision) && (await store.calls.isOf(callId, ref))) await store.calls.close(callId, end, now())
-      else unknown += 1
-    }
+    for (const line of lines) if (!(await record(store, line, now()))) unknown += 1
     if (lines.length === 0 || unknown > 0) {
       log.warn(
         { event: 'answer.recovery_skipped', file: path, unknown },
@@ -114,6 +112,22 @@ export async function recordUnsaved(parts: {
       { event: 'answer.recovered', file: path, calls: lines.length },
       'saved the answers that an earlier worker could not save',
     )
+  }
+}
+
+/** False: the store was restored, and has lost its search; or the line is damaged. Files of earlier versions have no token. */
+async function record(
+  { calls }: Pick<Store, 'calls'>,
+  { callId, token, ref, end }: Partial<Line>,
+  now: number,
+): Promise<boolean> {
+  if (callId === undefined || ref === undefined || end === undefined || !isRecord(end.decision)) return false
+  try {
+    await calls.close({ id: callId, token: token ?? null, ref }, end, now)
+    return true
+  } catch (error) {
+    if (error instanceof LostSearchError) return false
+    throw error
   }
 }
 

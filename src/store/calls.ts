@@ -1,13 +1,12 @@
 import type { RefusalHistory } from '../domain/refusals.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { type Claim, type ClaimRules, claim } from './claim.js'
-import { type CallEnd, closeCall } from './close-call.js'
+import { type CallEnd, type CallKey, closeCall } from './close-call.js'
 import type { Connection, Transaction } from './engine.js'
 import type { GroupCommit } from './group-commit.js'
 import { countOf, giveUp, type LedgerCall, latestCall, latestFinished } from './ledger.js'
 import { readMeta, writeMeta } from './meta.js'
 import { refusalHistory } from './refusals.js'
-import { fingerprintBytes } from './search-ref.js'
 import { getNumber } from './sql.js'
 
 export interface Streak {
@@ -26,10 +25,9 @@ export interface CallLedger {
    * Ends a call. Resolves once committed to disk (synchronous=FULL), maybe together with other
    * changes. Safe to repeat for the same call. `endedProbe`: this answer ended a probe.
    * @param now it may be saved long after its end
+   * @throws LostSearchError if the store was restored, and has not even the search
    */
-  close(callId: number, end: CallEnd, now: number): Promise<{ readonly endedProbe: boolean }>
-  /** Whether this call was made for that search. */
-  isOf(callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>): Promise<boolean>
+  close(call: CallKey, end: CallEnd, now: number): Promise<{ readonly endedProbe: boolean }>
   /**
    * A person has been shown the calls of unknown outcome, that many in all: from now on only later ones are
    * reported.
@@ -66,8 +64,7 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
       // Calls leave before the work on earlier answers, which only their own jobs wait for.
       return group.add((tx) => claim(tx, ref, rules), 'first')
     },
-    close: (callId, end, now) => group.add((tx) => closeCall(tx, callId, end, now)),
-    isOf: (callId, ref) => connection.read((tx) => isOf(tx, callId, ref)),
+    close: (call, end, now) => group.add((tx) => closeCall(tx, call, end, now)),
     latest: () => connection.read(latestCall),
     seeUnknown: (shown) => connection.write((tx) => seeUnknown(tx, shown)),
     expire: (sentBefore) => connection.write((tx) => expire(tx, sentBefore)),
@@ -78,15 +75,6 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
     streak: () => connection.read(streak),
     refusalHistory: (callId) => connection.read((tx) => refusalHistory(tx, callId)),
   }
-}
-
-async function isOf(tx: Transaction, callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>) {
-  const call = await tx.get(
-    `select 1 from call join search on search.id = call.search_id
-     where call.id = @callId and search.fingerprint = @fingerprint and search.generation = @generation`,
-    { callId, fingerprint: fingerprintBytes(ref.fingerprint), generation: ref.generation },
-  )
-  return call !== undefined
 }
 
 /** Some of those shown may have been answered since, and another person may have been shown more. */

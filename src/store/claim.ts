@@ -16,6 +16,7 @@ export type Claim =
   | {
       readonly kind: 'granted'
       readonly callId: number
+      readonly token: number
       readonly request: SearchRequest
       /** Attempts used before this call. */
       readonly failures: number
@@ -72,7 +73,7 @@ export async function claim(tx: Transaction, ref: SearchRef, rules: ClaimRules):
   const { generation } = ref
   const found = await tx.get<ClaimFacts>(CLAIM_FACTS, { fingerprint: fingerprintBytes(ref.fingerprint), generation })
   if (found === undefined) return { kind: 'nothing_to_do', why: 'unknown search' }
-  if (found.open_id !== null && found.open_token === rules.token) return grantAgain(tx, found, found.open_id, rules.now)
+  if (found.open_id !== null && found.open_token === rules.token) return grantAgain(tx, found, found.open_id, rules)
   if (found.state === 'answered' || found.state === 'dead') return { kind: 'nothing_to_do', why: found.state }
   // `waiting` is allowed: the feeder adds the job before it marks the search as queued.
   if (found.round !== ref.round) return { kind: 'nothing_to_do', why: 'old round' }
@@ -193,19 +194,20 @@ async function grant(tx: Transaction, found: ClaimFacts, batchId: number, { now,
     sentAt: now,
     token,
   })
-  return granted(found, callId)
+  return granted(found, callId, token)
 }
 
 /** It was granted before, but its request has not left yet. */
-function grantAgain(tx: Transaction, found: ClaimFacts, callId: number, now: number): Claim {
+function grantAgain(tx: Transaction, found: ClaimFacts, callId: number, { now, token }: ClaimRules): Claim {
   tx.send('update call set sent_at = @now where id = @callId', { now, callId })
-  return granted(found, callId)
+  return granted(found, callId, token)
 }
 
-function granted(found: ClaimFacts, callId: number): Claim {
+function granted(found: ClaimFacts, callId: number, token: number): Claim {
   return {
     kind: 'granted',
     callId,
+    token,
     request: JSON.parse(found.request) as SearchRequest,
     failures: found.failures,
     probing: found.probing !== null,

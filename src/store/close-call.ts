@@ -1,14 +1,24 @@
 import type { Decision } from '../domain/decision.js'
 import { type CallOutcome, isCharged, type ResponseFacts } from '../domain/outcome.js'
+import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
 import type { Transaction } from './engine.js'
-import { countOutcome, type LedgerCall, lowerBalance } from './ledger.js'
+import { countOutcome, type LedgerCall, lowerBalance, openCall } from './ledger.js'
 import { metaSql } from './meta.js'
 import { addPause, endProbe, extendRateLimit } from './pauses.js'
 import { countRefusal } from './refusals.js'
+import { fingerprintBytes } from './search-ref.js'
 import { getNumber } from './sql.js'
 import { noteLimit, noteTopUp } from './timeline.js'
 import { keepAnswer, markDead } from './transitions.js'
+
+/** Which call it is. */
+export interface CallKey {
+  readonly id: number
+  /** Of its claim. Null: from a file of a version that did not keep it. */
+  readonly token: number | null
+  readonly ref: SearchRef
+}
 
 /** How a call ended. The outcome is always recorded; the decision says what happens to its search. */
 export interface CallEnd {
@@ -28,15 +38,11 @@ export interface CallEnd {
  */
 export async function closeCall(
   tx: Transaction,
-  callId: number,
+  key: CallKey,
   end: CallEnd,
   now: number,
 ): Promise<{ readonly endedProbe: boolean }> {
-  const call = await tx.get<CallToClose>(CALL_TO_CLOSE, { callId })
-  if (call === undefined)
-    throw new Error(
-      `the store has no call ${callId}: it was restored from an older backup, or its server failed over to a replica that lagged behind`,
-    )
+  const call = (await findCall(tx, key)) ?? (await restoreCall(tx, key, end))
   // A call that timed out as `unknown` has no `finished_at` yet, unlike one that was closed before.
   if (call.finished_at !== null) return { endedProbe: false }
 
@@ -72,7 +78,59 @@ const CALL_TO_CLOSE = `
     (select calls from call_count where outcome = 'sent') as in_flight,
     (select limit_per_minute from account) as known_limit,
     ${metaSql('probing')} as probing, ${metaSql('outage_from')} as outage_from
-  from call join search on search.id = call.search_id where call.id = @callId`
+  from call join search on search.id = call.search_id
+  where search.fingerprint = @fingerprint and search.generation = @generation`
+
+/** A store that was restored gives the number of a lost call to another one, so the number alone proves nothing. */
+async function findCall(tx: Transaction, { id, token, ref }: CallKey): Promise<CallToClose | undefined> {
+  const search = { fingerprint: fingerprintBytes(ref.fingerprint), generation: ref.generation }
+  if (token === null) return tx.get(`${CALL_TO_CLOSE} and call.id = @id`, { ...search, id })
+  return (
+    (await tx.get(`${CALL_TO_CLOSE} and call.id = @id and call.token = @token`, { ...search, id, token })) ??
+    (await tx.get(`${CALL_TO_CLOSE} and call.token = @token`, { ...search, token }))
+  )
+}
+
+/**
+ * The store was restored from an older backup, or its server failed over to a replica that lagged behind: it has lost the
+ * call, and may have made another for the same search. What was paid for is recorded all the same.
+ * @throws LostSearchError if the search is lost, too
+ */
+async function restoreCall(tx: Transaction, key: CallKey, { facts, now }: CallEnd): Promise<CallToClose> {
+  const { id, token, ref } = key
+  const search = await tx.get<{ id: number; calls: number; payer: number }>(
+    `select search.id, (select count(*) from call where call.search_id = search.id) as calls,
+       (select min(want.batch_id) from want where want.search_id = search.id) as payer
+     from search where fingerprint = @fingerprint and generation = @generation`,
+    { fingerprint: fingerprintBytes(ref.fingerprint), generation: ref.generation },
+  )
+  if (search === undefined || search.payer === null || token === null) throw new LostSearchError(id)
+  await openCall(
+    tx,
+    {
+      searchId: search.id,
+      round: ref.round,
+      attempt: search.calls + 1,
+      batchId: search.payer,
+      sentAt: now - Math.round(facts.durationMs),
+      token,
+    },
+    // There may be a call in flight for it.
+    'unknown',
+  )
+  const call = await findCall(tx, key)
+  if (call === undefined) throw new LostSearchError(id)
+  return call
+}
+
+export class LostSearchError extends Error {
+  constructor(callId: number) {
+    super(
+      `the store has neither call ${callId} nor its search: it was restored from an older backup, or its server failed over to a replica that lagged behind`,
+    )
+    this.name = 'LostSearchError'
+  }
+}
 
 /**
  * A call that was given up on (a process frozen beyond its timeout) answers after another call has:

@@ -28,14 +28,14 @@ export interface NewCall {
  * Recorded as sent and charged before the request leaves, so that a crash leaves an open call
  * behind.
  */
-export async function openCall(tx: Transaction, call: NewCall): Promise<number> {
+export async function openCall(tx: Transaction, call: NewCall, outcome: 'sent' | 'unknown' = 'sent'): Promise<number> {
   const { id } = await getOne<{ id: number }>(
     tx,
     `insert into call (search_id, round, attempt, batch_id, sent_at, token, outcome)
-     values (@searchId, @round, @attempt, @batchId, @sentAt, @token, 'sent') returning id`,
-    { ...call },
+     values (@searchId, @round, @attempt, @batchId, @sentAt, @token, @outcome) returning id`,
+    { ...call, outcome },
   )
-  tx.send("update call_count set calls = calls + 1 where outcome = 'sent'")
+  tx.send('update call_count set calls = calls + 1 where outcome = @outcome', { outcome })
   charge(tx, call.batchId, 1)
   return id
 }

@@ -92,7 +92,7 @@ describe('dead letters', () => {
     }
     const declined = await desk.type(command, { answers: [more, 'n'] })
     expect(declined.code).toBe(4)
-    expect(declined.stderr).toMatch(/ing 2 dead letters .*more than you confirmed now.*ing 4 dead letters /s)
+    expect(declined.stderr).toMatch(/ing 2 dead letters .*[Mm]ore match now than you confirmed.*ing 4 dead letters /s)
     expect(await letters('--status', '403')).toHaveLength(4)
     const { code, stdout } = await desk.type([...command, '--json'], { answer: 'y' })
     expect([code, JSON.parse(stdout)]).toMatchObject([

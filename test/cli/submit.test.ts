@@ -169,10 +169,10 @@ test('the plan warns of limits and filters in rows that are not used', async () 
   const warningsOf = async (...line: readonly string[]) =>
     (await desk.json<DocumentBody<'submit'>>(['submit', ...line, '--dry-run'])).warnings
   expect(await warningsOf('own.jsonl')).toEqual([])
-  const unused = (keys: string) =>
-    `The columns ${keys} are not used for the request: --limit and --filters are for every row. Only a JSON row without a template has its own.`
-  expect(await warningsOf('own.jsonl', '--query', '{title}')).toEqual([unused('"limit", "filters"')])
-  expect(await warningsOf('own.csv')).toEqual([unused('"limit"')])
+  const unused = (which: string) =>
+    `The ${which} not used for the request: --limit and --filters are for every row. Only a JSON row without a template has its own.`
+  expect(await warningsOf('own.jsonl', '--query', '{title}')).toEqual([unused('columns "limit", "filters" are')])
+  expect(await warningsOf('own.csv')).toEqual([unused('column "limit" is')])
 })
 
 test('the plan says in one line how the catalog was read', async () => {

@@ -83,7 +83,7 @@ describe('pause and resume', () => {
     const { facts } = await system.api.search(claim.request)
     const decision = { do: 'deadLetter', death, body: null, pause: 'unauthorized', usesAttempt: false } as const
     const end = { outcome: 'unauthorized', detail: null, facts, now: time, decision } as const
-    await system.store.calls.close(claim.callId, end, time)
+    await system.store.calls.close({ id: claim.callId, token: claim.token, ref: refOf('a') }, end, time)
     expect((await system.store.reports.totals(time)).deadLetters).toBe(1)
     expect(await resume(parts(), PAUSE_CAUSES)).toMatchObject({ retried: 1 })
     expect(await system.store.reports.totals(time)).toMatchObject({ deadLetters: 0, due: 1 })

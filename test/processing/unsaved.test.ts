@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { expect, test } from '@jest/globals'
@@ -13,6 +13,7 @@ import {
   facts,
   feedAll,
   granted,
+  keyOf,
   refOf,
   released,
   type TempStore,
@@ -29,7 +30,8 @@ const now = () => 20_000
 const files = () => readdirSync(dirname(opened.path)).filter((name) => name.includes('.unsaved-'))
 
 function unsaved(callId: number, query: string, ending: Ending): UnsavedEnd {
-  return { callId, query, ref: refOf(query), end: { ...ENDINGS[ending], detail: null, facts: facts(), now: 11_000 } }
+  const end = { ...ENDINGS[ending], detail: null, facts: facts(), now: 11_000 }
+  return { callId, token: keyOf(store, callId).token ?? 0, query, ref: refOf(query), end }
 }
 
 const answered = (callId: number, query: string) => unsaved(callId, query, 'answered')
@@ -74,15 +76,45 @@ test.each([
   expect(readFileSync(files().map((name) => join(dirname(path), name))[0] ?? '', 'utf8')).toContain('"storeId"')
 })
 
-test('unsaved answers of another call or another store are left alone', async () => {
+test('unsaved answers of another store, or of a search that is lost, are left alone', async () => {
   await released(store, ['one', 'two'])
   await feedAll(store)
   const callId = await granted(store, 'one')
-  const path = writeUnsaved(store, [answered(callId, 'two')])
+  const path = writeUnsaved(store, [answered(callId, 'one'), answered(callId, 'three')])
   await recordUnsaved({ store: { ...store, id: 'another store' }, log: silentLogger, now })
-  await recordUnsaved({ store, log: silentLogger, now })
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 0, sent: 1 })
-  expect(readFileSync(path, 'utf8')).toContain('"storeId"')
+  for (let start = 1; start <= 2; start += 1) {
+    await recordUnsaved({ store, log: silentLogger, now })
+    expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1, sent: 0 })
+    expect(readFileSync(path, 'utf8')).toContain('"storeId"')
+  }
+})
+
+test('an answer of a call that was lost with a restore is saved with its search', async () => {
+  await released(store, ['one', 'two'])
+  await feedAll(store)
+  // Its number is that of another call by now.
+  writeUnsaved(store, [answered(await granted(store, 'one'), 'two')])
+  await recordUnsaved({ store, log: silentLogger, now })
+  expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1, sent: 1 })
+  expect(await claim(store, 'two')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
+  expect(await claim(store, 'one')).toMatchObject({ kind: 'call_open' })
+})
+
+test('a file of a version without tokens is recorded by number and search', async () => {
+  await released(store, ['one', 'two'])
+  await feedAll(store)
+  const [one, two] = [answered(await granted(store, 'one'), 'one'), answered(1, 'two')]
+  for (const [line, calls] of [
+    [two, 0],
+    [one, 1],
+  ] as const) {
+    const path = writeUnsaved(store, [line])
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/"token":\d+,/, ''))
+    await recordUnsaved({ store, log: silentLogger, now })
+    rmSync(path, { force: true })
+    expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: calls })
+  }
 })
 
 test('what was written to the home directory, for want of space beside the store, is found there', async () => {

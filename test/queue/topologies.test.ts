@@ -129,7 +129,7 @@ test('connections that are looking for the primary when sentinels name the new o
   const url = `redis+sentinel://127.0.0.1:${proxy.port}/mymaster`
   await Promise.all(range(1, 20).map(() => open.queue({ connection: { url }, prefix, log })))
   await group.owner.kill()
-  await eventually('all are back', () => log.logged('redis.reconnected').length === 20, 240_000)
+  await eventually('all are back', () => log.logged('redis.reconnected').length >= 20, 240_000)
   await open.closeAll()
 }, 360_000)
 

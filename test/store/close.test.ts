@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { LostSearchError } from '../../src/store/close-call.js'
 import type { SearchReport, Store } from '../../src/store/store.js'
 import {
   charged,
@@ -6,14 +7,17 @@ import {
   close,
   counts,
   DEATH,
+  ENDINGS,
   type Ending,
   eachWithStore,
   exported,
+  facts,
   feedAll,
   granted,
   refOf,
   released,
   settle,
+  statuses,
 } from './setup.js'
 
 let store: Store
@@ -27,8 +31,37 @@ async function search(query: string): Promise<SearchReport> {
   return found
 }
 
-test('a call that the store has lost is told with the reasons for that', async () => {
-  await expect(close(store, 99, 'answered')).rejects.toThrow(/has no call 99: .* older backup, .* replica that lagged/)
+describe('a store that was restored while a call was on its way', () => {
+  const lost = (query: string) => ({ id: 1, token: 4711, ref: refOf(query) })
+  const end = (ending: Ending) => ({ ...ENDINGS[ending], detail: null, facts: facts(), now: 11_000 })
+
+  test('has given its number to another call: each answer is kept with its own search, once', async () => {
+    await released(store, ['a', 'b'])
+    await feedAll(store)
+    expect(await granted(store, 'a')).toBe(1)
+    for (let time = 1; time <= 2; time += 1) await store.calls.close(lost('b'), end('answered'), 11_000)
+    expect(await statuses(store, 1)).toEqual(['waiting', 'tagged'])
+    await close(store, 1, 'noMatch')
+    expect(await statuses(store, 1)).toEqual(['no_match', 'tagged'])
+    expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 2, sent: 0, unknown: 0 })
+    expect((await store.batches.find('1'))?.charged).toBe(2)
+  })
+
+  test('has another call for the same search in flight, which is then paid twice', async () => {
+    await released(store, ['a'])
+    await feedAll(store)
+    const second = await granted(store, 'a')
+    await store.calls.close(lost('a'), end('answered'), 11_000)
+    await close(store, second, 'answered')
+    expect(await statuses(store, 1)).toEqual(['tagged'])
+    expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1, unknown: 1, sent: 0 })
+  })
+
+  test('has lost the search too: that is told with the reasons', async () => {
+    const closing = store.calls.close(lost('nobody wants it'), end('answered'), 11_000)
+    await expect(closing).rejects.toThrow(/neither call 1 nor its search: .* older backup, .* replica that lagged/)
+    await expect(closing).rejects.toBeInstanceOf(LostSearchError)
+  })
 })
 
 describe('how each outcome leaves its search', () => {

@@ -11,6 +11,7 @@ import {
   facts,
   feedAll,
   granted,
+  keyOf,
   loaded,
   PLENTY,
   refOf,
@@ -126,7 +127,7 @@ describe('the list', () => {
     for (const query of ['Über den Wolken', 'Москва', 'say "hi" 50%']) await settle(store, query, 'refused')
     const death = { ...DEATH, error: 'Expected "a\\b", found Ä', message: 'ÇA VA?' }
     const end = { ...ENDINGS.refused, decision: { ...ENDINGS.refused.decision, death }, detail: null, facts: facts() }
-    await store.calls.close(await granted(store, 'the rest'), { ...end, now: 11_000 }, 11_000)
+    await store.calls.close(keyOf(store, await granted(store, 'the rest')), { ...end, now: 11_000 }, 11_000)
     for (const [text, query] of [
       ['über', 'Über den Wolken'],
       ['ÜBER DEN', 'Über den Wolken'],

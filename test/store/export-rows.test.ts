@@ -6,7 +6,7 @@ import { TAGS_RULE, tagging } from '../../src/domain/tags.js'
 import { exportRows } from '../../src/store/export-rows.js'
 import { openConnection } from '../../src/store/sqlite/connection.js'
 import type { Store } from '../../src/store/store.js'
-import { eachWithStore, facts, granted, released, settle } from './setup.js'
+import { eachWithStore, facts, granted, keyOf, released, settle } from './setup.js'
 
 let store: Store
 eachWithStore((opened) => {
@@ -86,7 +86,8 @@ test('a row brings what is stored beside its answer, and the answer only where a
       outcome: 'answered',
       decision: kept === undefined ? decision : { ...decision, tagging: kept },
     } as const
-    await store.calls.close(await granted(store, query), { ...end, detail: null, facts: facts(), now: 11_000 }, 11_000)
+    const key = keyOf(store, await granted(store, query))
+    await store.calls.close(key, { ...end, detail: null, facts: facts(), now: 11_000 }, 11_000)
   }
   const connection = openConnection(store.path, 'write')
   await connection.write((tx) =>

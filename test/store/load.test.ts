@@ -10,9 +10,9 @@ import {
   eachWithStore,
   exported,
   feedAll,
+  granted,
   loaded,
   newBatch,
-  RULES,
   refOf,
   release,
   released,
@@ -168,8 +168,7 @@ describe('answers that are too old', () => {
     await settle(store, 'a', 'answered')
     await settle(store, 'b', 'answered')
     const again = await released(store, ['a', 'b'], {}, { maxAgeMs: 5000, createdAt: 16_001 })
-    const call = await store.calls.claim(refOf('b', 1, 2), { ...RULES, token: 1 })
-    await close(store, call.kind === 'granted' ? call.callId : Number.NaN, 'refused')
+    await close(store, await granted(store, 'b', { generation: 2 }), 'refused')
     await store.batches.cancel(again, 17_000)
     expect(await counts(store, again)).toEqual({ items: 2, dead: 1, cancelled: 1 })
     const id = await loaded(store, ['a', 'b'])

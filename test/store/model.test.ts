@@ -1,11 +1,11 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { PRIORITIES, type Priority } from '../../src/domain/states.js'
-import { newClaimToken } from '../../src/store/claim.js'
 import type { Connection } from '../../src/store/engine.js'
 import type { Store } from '../../src/store/store.js'
 import {
   badRow,
+  claim,
   close,
   counts,
   DEATH,
@@ -169,7 +169,7 @@ async function performClaim(world: World, text: string, late: boolean): Promise<
   const round = (await roundOf(world, text)) - (late ? 1 : 0)
   const before = await readAll(world.reader)
   const paused = (await world.store.pauses.list()).length > 0
-  const answer = await world.store.calls.claim(refOf(text, round), { ...RULES, token: newClaimToken(), now: world.now })
+  const answer = await claim(world.store, text, { round, now: world.now })
   const after = await readAll(world.reader)
   if (answer.kind !== 'granted') {
     expect(after.call).toHaveLength(before.call.length)

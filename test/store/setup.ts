@@ -9,6 +9,7 @@ import type { CallOutcome, ResponseFacts } from '../../src/domain/outcome.js'
 import { canonicalRequest, fingerprint, type LoadedRow } from '../../src/domain/request.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import { newClaimToken } from '../../src/store/claim.js'
+import type { CallKey } from '../../src/store/close-call.js'
 import type { Connection, Transaction } from '../../src/store/engine.js'
 import { openStore } from '../../src/store/open-store.js'
 import { addressOf, type DatabaseAddress } from '../../src/store/postgres/address.js'
@@ -182,13 +183,24 @@ export const RULES: Omit<ClaimRules, 'token'> = {
   apiUrl: 'https://api.example.test/v1',
 }
 
-export function claim(
+export async function claim(
   store: Store,
   query: string,
-  changes: Partial<ClaimRules> & { round?: number } = {},
+  changes: Partial<ClaimRules> & { round?: number; generation?: number } = {},
 ): Promise<Claim> {
-  const { round = 1, ...rules } = changes
-  return store.calls.claim(refOf(query, round), { ...RULES, token: newClaimToken(), ...rules })
+  const { round = 1, generation = 1, ...rules } = changes
+  const ref = refOf(query, round, generation)
+  const answer = await store.calls.claim(ref, { ...RULES, token: newClaimToken(), ...rules })
+  if (answer.kind === 'granted')
+    keys.set(`${store.id} ${answer.callId}`, { id: answer.callId, token: answer.token, ref })
+  return answer
+}
+
+/** Of the calls that were claimed by these helpers. */
+const keys = new Map<string, CallKey>()
+
+export function keyOf(store: Store, callId: number): CallKey {
+  return keys.get(`${store.id} ${callId}`) ?? { id: callId, token: 0, ref: refOf('nobody has claimed it') }
 }
 
 /** The id of a call that must be granted. */
@@ -274,7 +286,11 @@ export function close(
   changes: { creditsRemaining?: number | null; now?: number; savedAt?: number; detail?: string } = {},
 ): ReturnType<Store['calls']['close']> {
   const { now = 11_000, savedAt = now, creditsRemaining = null, detail = null } = changes
-  return store.calls.close(callId, { ...ENDINGS[ending], detail, facts: facts({ creditsRemaining }), now }, savedAt)
+  return store.calls.close(
+    keyOf(store, callId),
+    { ...ENDINGS[ending], detail, facts: facts({ creditsRemaining }), now },
+    savedAt,
+  )
 }
 
 /** Claim, and close at once. */

@@ -236,7 +236,7 @@ async function changeConfirmed<T>(
     if (yes !== true) await confirm(cli, facts, steps.question)
     const changed = await steps.change(yes === true ? ANY_PRICE : price)
     if (changed !== null) return changed
-    cli.say('That would be more than you confirmed now, so nothing was changed.')
+    cli.say('More match now than you confirmed, so nothing was changed.')
   }
 }
 

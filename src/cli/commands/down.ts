@@ -24,7 +24,7 @@ async function stopAll(cli: Cli): Promise<ExitCode> {
   cli.print(redis ? `${stopped}; the private Redis is stopped.` : `${stopped}.`)
   if (unsaved.length > 0)
     cli.print(
-      `Paid answers could not be saved in the store; they are in ${unsaved.join(' and ')}. Leave the file there: the next worker saves them.`,
+      `Outcomes of calls, some of them paid, could not be saved in the store. They are in ${unsaved.join(' and ')}. Leave it there: the next worker of this data directory saves them.`,
     )
   return 0
 }

@@ -28,6 +28,7 @@ async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const { throttle, wasReached, workers } = await openTolerantThrottle(session)
     const resumed = await resumeByHand({ ...session, queue: { throttle } }, now)
+    const hasWorker = (await workers()) !== 0
     cli.result('resume', {
       ended: resumed.lifted,
       rate_limit_lifted: resumed.rateLimit !== null,
@@ -36,7 +37,6 @@ async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
       redis_reached: wasReached(),
     })
     cli.print(message(resumed, session.now()))
-    const hasWorker = (await workers()) !== 0
     if (!hasWorker) cli.say(START_A_WORKER)
     const notice = await reserveNotice(session, resumed)
     if (notice !== null) cli.say(notice)

@@ -10,7 +10,10 @@ export function define(command: Command, act: Act): void {
       'Runs one worker in the foreground: it makes the calls for due searches. Several workers may run on this machine; ' +
         'they share one rate limit. Ctrl-C lets calls in flight finish; a second Ctrl-C exits at once.',
     )
-    .option('--healthy', 'health check: exit 0 if a worker is running on this host, else exit 1')
+    .option(
+      '--healthy',
+      'health check: exit 0 if a worker is running on this host, else 1; 3 if Redis cannot be reached',
+    )
     .option('--json', 'with --healthy: print one JSON document on stdout')
     .action(({ healthy, json }: { readonly healthy?: boolean; readonly json?: boolean }) =>
       act(async (cli) => {
