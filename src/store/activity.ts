@@ -17,8 +17,6 @@ export interface Sample {
   readonly rowsDone: number
   /** Calls that ended so far, by outcome. */
   readonly calls: Readonly<Record<EndedOutcome, number>>
-  /** What stopped all calls at some time in this minute. */
-  readonly stopped: StopCause | null
   /** Figures of the requested batch. Null: none was requested, it had not begun, or it had ended a day before. */
   readonly batch: { readonly rowsDone: number; readonly charged: number } | null
 }
@@ -36,10 +34,25 @@ export const ENDED_OUTCOMES = [
 export type EndedOutcome = (typeof ENDED_OUTCOMES)[number]
 export type StopCause = PauseCause | 'rate_limit'
 
+/** Minutes in which this stopped all calls at some time. */
+export interface Stop {
+  readonly cause: StopCause
+  /** The first of them, in minutes since 1970. */
+  readonly minute: number
+  readonly minutes: number
+}
+
+export interface Activity {
+  /** Oldest first. The differences between them are what happened. */
+  readonly samples: readonly Sample[]
+  /** Those of each `everyMinutes`, by cause, oldest first. */
+  readonly stops: readonly Stop[]
+}
+
 export interface ActivityStore {
   /**
-   * Records this minute, replacing an earlier sample of it. The first sample also counts as that of the minute before,
-   * from which charts count. Drops those older than `keepMs`.
+   * Records this minute, replacing an earlier sample of it. A sample without one of the minute before, when a worker
+   * starts, also counts as that one: charts count from it. Drops those older than `keepMs`.
    */
   sample(
     now: number,
@@ -47,15 +60,16 @@ export interface ActivityStore {
     keepMs: number,
   ): Promise<void>
   /**
-   * The last sample of each `everyMinutes` from `from` on, the last one before them, and how things are now. Oldest
-   * first. `stopped` is that of any minute of its span.
+   * The last sample before `from`, then the first one, the first after each gap, and the last of each `everyMinutes`.
+   * And how things are now, if that is before `to`.
    */
-  samples(which: SampleQuery): Promise<readonly Sample[]>
+  read(which: ActivityQuery): Promise<Activity>
 }
 
-export interface SampleQuery {
-  /** Epoch milliseconds, as is `now`. */
+export interface ActivityQuery {
+  /** Epoch milliseconds, as are `to` and `now`. */
   readonly from: number
+  readonly to: number
   readonly everyMinutes: number
   readonly now: number
   /** With the figures of this batch. */
@@ -72,13 +86,13 @@ export function activityStore(connection: Connection, reader: Connection): Activ
       const minute = minuteOf(now)
       await connection.write(async (tx) => {
         const facts = { limitPerMinute, stopped, batches: await runningBatches(tx, now) }
-        const isFirst = (await tx.get('select 1 from sample limit 1')) === undefined
-        if (isFirst) await tx.run(RECORD, { ...facts, minute: minute - 1 })
+        const latest = await tx.get('select 1 from sample where minute >= @since limit 1', { since: minute - 1 })
+        if (latest === undefined) await tx.run(RECORD, { ...facts, stopped: null, minute: minute - 1 })
         await tx.run(RECORD, { ...facts, minute })
         await tx.run('delete from sample where minute < @before', { before: minuteOf(now - keepMs) })
       })
     },
-    samples: (which) => reader.read((tx) => samples(tx, which)),
+    read: (which) => reader.read((tx) => readActivity(tx, which)),
   }
 }
 
@@ -126,35 +140,46 @@ type SampleRow = Omit<Sample, 'calls' | 'batch'> &
 const READ = `sample.minute, sample.credits, sample.limit_per_minute as "limitPerMinute", sample.rows,
   sample.rows_done as "rowsDone", sample.batches, ${ENDED_OUTCOMES.map((outcome) => `sample.${outcome}`).join(', ')}`
 
-async function samples(tx: Queries, { from, everyMinutes, now, batchId }: SampleQuery): Promise<readonly Sample[]> {
-  const first = minuteOf(from)
-  const [before] = await tx.all<SampleRow>(
-    `select ${READ}, stopped from sample where minute < @first order by minute desc limit 1`,
-    { first },
+async function readActivity(tx: Queries, query: ActivityQuery): Promise<Activity> {
+  const { now, batchId } = query
+  const every = Math.trunc(query.everyMinutes)
+  const span = { first: minuteOf(query.from), end: Math.ceil(query.to / MINUTE_MS) }
+  const before = await tx.all<SampleRow>(
+    `select ${READ} from sample where minute < @first order by minute desc limit 1`,
+    { first: span.first },
   )
-  const rows = await tx.all<SampleRow>(
-    `select ${READ}, last.any_stopped as stopped
-     from (select max(minute) as minute, max(stopped) as any_stopped
-       from sample where minute >= @first group by minute / ${Math.trunc(everyMinutes)}) as last
-     join sample on sample.minute = last.minute order by sample.minute`,
-    { first },
+  const within = await tx.all<SampleRow>(
+    `select ${READ}
+     from (
+       select minute, lag(minute) over (order by minute) as previous, lead(minute) over (order by minute) as next
+       from sample where minute >= @first and minute < @end
+     ) as around
+     join sample on sample.minute = around.minute
+     where previous is null or previous < around.minute - 1 or next is null or next / ${every} > around.minute / ${every}
+     order by sample.minute`,
+    span,
   )
-  const kept = before === undefined ? rows : [before, ...rows]
-  const last = kept.at(-1)
-  if (last === undefined) return []
-  const live = await tx.get<SampleRow>(NOW, {
-    minute: minuteOf(now),
-    limitPerMinute: null,
-    stopped: null,
-    batches: await runningBatches(tx, now),
-  })
-  if (live !== undefined) {
-    // The calls since the last sample belong to it, or, if that is of an earlier span, to one of their own.
-    const spanOf = (row: SampleRow) => Math.floor(row.minute / everyMinutes)
-    if (spanOf(last) < spanOf(live)) kept.push(live)
-    else kept[kept.length - 1] = { ...live, limitPerMinute: last.limitPerMinute, stopped: last.stopped }
+  const stops = await tx.all<Stop>(
+    `select stopped as cause, min(minute) as minute, count(*) as minutes
+     from sample where minute >= @first and minute < @end and stopped is not null
+     group by minute / ${every}, stopped order by min(minute)`,
+    span,
+  )
+  const rows = [...before, ...within]
+  const last = rows.at(-1)
+  if (last !== undefined && minuteOf(now) < span.end) {
+    const live = await tx.get<SampleRow>(NOW, {
+      minute: minuteOf(now),
+      limitPerMinute: null,
+      stopped: null,
+      batches: await runningBatches(tx, now),
+    })
+    // What was counted since the sample of this minute belongs to it.
+    if (last.minute === minuteOf(now)) rows.pop()
+    if (live !== undefined)
+      rows.push(last.minute === live.minute ? { ...live, limitPerMinute: last.limitPerMinute } : live)
   }
-  return kept.map((row) => sampleOf(row, batchId))
+  return { samples: rows.map((row) => sampleOf(row, batchId)), stops }
 }
 
 function minuteOf(ms: number): number {
@@ -162,9 +187,10 @@ function minuteOf(ms: number): number {
 }
 
 function sampleOf(row: SampleRow, batchId: number | undefined): Sample {
-  const { minute, credits, limitPerMinute, rows, rowsDone, stopped, batches, ...calls } = row
+  const { minute, credits, limitPerMinute, rows, rowsDone, batches } = row
+  const calls = Object.fromEntries(ENDED_OUTCOMES.map((outcome) => [outcome, row[outcome]])) as Sample['calls']
   const batch = batchId === undefined ? null : batchOf(batches, batchId)
-  return { minute, credits, limitPerMinute, rows, rowsDone, calls, stopped, batch }
+  return { minute, credits, limitPerMinute, rows, rowsDone, calls, batch }
 }
 
 function batchOf(batches: string | null, id: number): Sample['batch'] {

@@ -60,11 +60,14 @@ async function reportData(store: ReportSource, report: BatchReport, now: number)
   const from = outcome.firstCallAt ?? batch.createdAt
   const to = batch.completedAt ?? now
   const window = chartWindowBetween(from, to)
+  const status = batchStatus(report)
+  const activity = await store.activity.read({ ...window, now, batchId: batch.id })
+  const ofBatch = { from, rows: status.rows, rowsDone: doneOf(status), charged: status.credits_spent }
   return {
     batch,
-    status: batchStatus(report),
+    status,
     outcome,
-    charts: chartData(await store.activity.samples({ ...window, now, batchId: batch.id }), window, report.items),
+    charts: chartData(activity, window, ofBatch),
     timeline: await batchTimeline(batch, store.timeline, now),
     deadLetters: await store.reports.deadLetterGroups({ batchId: batch.id }),
     invalid: report.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),
@@ -127,16 +130,12 @@ function summaryOf({ status, batch, outcome }: ReportData, now: number): string 
 }
 
 /** Pauses and rate limits with their share of the time. */
-function Waits({ charts: { spans, window } }: { readonly charts: ChartData }) {
-  if (spans.length === 0) return null
+function Waits({ charts: { stops, window } }: { readonly charts: ChartData }) {
+  if (stops.length === 0) return null
   const total = window.to - window.from
-  const causes = [...new Set(spans.map(({ cause }) => cause))].map((cause) => {
-    const ms = spans.filter((span) => span.cause === cause).reduce((sum, { from, to }) => sum + to - from, 0)
-    return { cause, ms }
-  })
   return (
     <ul class="examples waits" aria-label="Waits">
-      {causes.map(({ cause, ms }) => (
+      {stops.map(({ cause, ms }) => (
         <li>
           <strong>{stopName(cause)}</strong>: about {formatDuration(ms)}, {percent(ms / total)} of the time
         </li>

@@ -36,7 +36,7 @@ export async function play(store: Store, name: string, turn: number): Promise<vo
   await store.batches.dueAtMost()
   await store.deadLetters.get(await store.deadLetters.newest(100))
   await store.activity.sample(now, { limitPerMinute: 300, stopped: null }, 1e12)
-  await store.activity.samples({ from: 0, everyMinutes: 5, now })
+  await store.activity.read({ from: 0, to: now + 1, everyMinutes: 5, now })
   await status({
     store,
     queue: null,

@@ -55,7 +55,7 @@ export async function readEverything(store: Store): Promise<void> {
   expect((await store.reports.unknownSearches(5, 5)).searches).not.toEqual([])
   expect((await store.deadLetters.list({}, null, 5)).letters).not.toEqual([])
   await store.activity.sample(now, { limitPerMinute: 5, stopped: null }, 60_000)
-  expect(await store.activity.samples({ from: 0, everyMinutes: 1, now })).not.toEqual([])
+  expect((await store.activity.read({ from: 0, to: now + 1, everyMinutes: 1, now })).samples).not.toEqual([])
   expect(await store.timeline.list(5)).not.toEqual([])
   expect(await store.batches.find(String(id))).not.toBeNull()
   await store.batches.plan(id)

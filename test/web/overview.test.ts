@@ -27,7 +27,7 @@ beforeAll(async () => {
     if (scene === ALL['Redis away'] && redisProblem === undefined) throw new UnreachableError('silent')
     return scene.report
   }
-  board = await setup({ report }, { samples: async () => scene.samples, timeline: async () => scene.timeline })
+  board = await setup({ report }, { activity: async () => scene.activity, timeline: async () => scene.timeline })
   profile = await mkdtemp(join(tmpdir(), 'chromium-'))
   browser = await chromium.launchPersistentContext(profile, {
     executablePath: '/usr/bin/chromium',

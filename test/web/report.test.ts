@@ -1,13 +1,14 @@
 import { expect, test } from '@jest/globals'
-import type { Sample } from '../../src/store/activity.js'
+import type { Activity } from '../../src/store/activity.js'
 import { renderReport } from '../../src/web/report.js'
 import { storeInTemp } from '../store/setup.js'
 import { aNight, HOSTILE } from './night.js'
-import { samplesOf } from './scenes.js'
+import { activityOf } from './scenes.js'
 
 const NOW = Date.now()
+const NO_ACTIVITY: Activity = { samples: [], stops: [] }
 
-async function reportWith(samples: readonly Sample[]): Promise<string> {
+async function reportWith(shown: Activity): Promise<string> {
   const temp = await storeInTemp()
   try {
     const id = await aNight(temp.store)
@@ -17,7 +18,7 @@ async function reportWith(samples: readonly Sample[]): Promise<string> {
     const { reports, activity, timeline } = temp.store
     const store = {
       reports,
-      activity: { ...activity, samples: async () => samples },
+      activity: { ...activity, read: async () => shown },
       timeline: { ...timeline, list: async () => entries },
     }
     return await renderReport(store, report, NOW)
@@ -33,7 +34,7 @@ const plain = (html: string) =>
     .replace(/\s+/g, ' ')
 
 test('the report says first what came out and what it cost, then why, by cause', async () => {
-  const text = plain(await reportWith([]))
+  const text = plain(await reportWith(NO_ACTIVITY))
   expect(text).toContain('1 of 10 rows tagged, 1 without a match, 4 dead, 3 invalid, 1 not done. 4 credits in ')
   expect(text).toMatch(/Unique searches, the most it could cost 6 credits Credits charged 4/)
   expect(text).toMatch(/Calls: refused, free 2/)
@@ -43,20 +44,22 @@ test('the report says first what came out and what it cost, then why, by cause',
 })
 
 test('it is one file: no script, no form, no link and nothing from outside', async () => {
-  const html = await reportWith([])
+  const html = await reportWith(NO_ACTIVITY)
   expect(html).not.toMatch(/<script|<form|<button|<link|<img|\ssrc=|\shref=|url\(|@import|https?:\/\/(?!www\.w3\.org)/)
   expect(html).not.toContain(HOSTILE)
 })
 
 test('waits have their share of the time, and charts a sentence for those who do not see them', async () => {
   const start = 10_000 // of the first call in aNight
-  const samples = samplesOf(start + 60 * 60_000, 60, (ago) =>
+  const shown = activityOf(start + 60 * 60_000, 60, (ago) =>
     ago <= 30 && ago > 15 ? { calls: {}, stopped: 'outage' } : { calls: { answered: 100 } },
   )
-  const html = await reportWith(samples)
+  const html = await reportWith(shown)
   // Not only for screen readers: mail programs drop styles and drawings.
   const mail = plain(html.replace(/<svg.*?<\/svg>/gs, ''))
-  expect(mail).toMatch(/Calls a minute answered limit 300 API outage Calls a minute, on average: /)
+  expect(mail).toMatch(
+    /Calls a minute of all batches answered limit 300 API outage Calls a minute of all batches, on average: /,
+  )
   expect(mail).not.toMatch(/\d\d:\d\d\d\d:\d\d|1K5000/)
-  expect(plain(html)).toMatch(/API outage : about .*of the time/)
+  expect(plain(html)).toMatch(/API outage : about 15 min, .*of the time/)
 })

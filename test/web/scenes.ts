@@ -1,12 +1,12 @@
 import type { BatchStatus, StatusReport } from '../../src/batches/status-report.js'
-import type { EndedOutcome, Sample, StopCause } from '../../src/store/activity.js'
+import type { Activity, EndedOutcome, StopCause } from '../../src/store/activity.js'
 import type { TimelineEntry } from '../../src/store/timeline.js'
 import { aReport } from './setup.js'
 
 /** States of a night as the pages show them. */
 export interface Scene {
   readonly report: StatusReport
-  readonly samples: readonly Sample[]
+  readonly activity: Activity
   readonly timeline: readonly TimelineEntry[]
 }
 
@@ -14,13 +14,13 @@ const MINUTE_MS = 60_000
 
 type Rates = Partial<Record<EndedOutcome, number>>
 
-/** Samples of the last `minutes`, from what each minute was like. */
-export function samplesOf(
+/** The last `minutes`, from what each minute was like. */
+export function activityOf(
   now: number,
   minutes: number,
   minuteOf: (ago: number) => { readonly calls: Rates; readonly stopped?: StopCause | null; readonly limit?: number },
   lastCredits = 42_210,
-): Sample[] {
+): Activity {
   const calls: Record<EndedOutcome, number> = {
     answered: 0,
     unreadable: 0,
@@ -35,7 +35,7 @@ export function samplesOf(
   let rowsDone = 18_568
   const all = Array.from({ length: minutes + 1 }, (_, index) => {
     const ago = minutes - index
-    const { calls: ended, stopped = null, limit = 300 } = minuteOf(ago)
+    const { calls: ended, limit = 300 } = minuteOf(ago)
     for (const [outcome, count] of Object.entries(ended)) calls[outcome as EndedOutcome] += count
     credits -= ended.answered ?? 0
     rowsDone += ended.answered ?? 0
@@ -46,17 +46,21 @@ export function samplesOf(
       rows: 50_000,
       rowsDone,
       calls: { ...calls },
-      stopped,
       batch: null,
     }
   })
   // They end where the reports say.
   const last = all.at(-1)
-  return all.map((sample) => ({
+  const samples = all.map((sample) => ({
     ...sample,
     credits: sample.credits + lastCredits - (last?.credits ?? 0),
     rowsDone: Math.max(0, sample.rowsDone + 18_568 - (last?.rowsDone ?? 0)),
   }))
+  const stops = samples.flatMap(({ minute }, index) => {
+    const { stopped = null } = minuteOf(minutes - index)
+    return stopped === null ? [] : [{ cause: stopped, minute, minutes: 1 }]
+  })
+  return { samples, stops }
 }
 
 export function aBatchStatus(changed: Partial<BatchStatus> = {}): BatchStatus {
@@ -145,7 +149,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
   })
   const steady = (ago: number) => ({ calls: { answered: wave(ago, 288), refused: ago % 9 === 0 ? 2 : 0 } })
   const until = (end: number, cause: StopCause, before: Rates = {}) =>
-    samplesOf(
+    activityOf(
       now,
       600,
       (ago) => (ago <= end ? { calls: ago === end ? before : {}, stopped: cause } : steady(ago)),
@@ -168,7 +172,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
     batches: [],
   }
   return {
-    healthy: { report: running, samples: samplesOf(now, 600, steady), timeline: started },
+    healthy: { report: running, activity: activityOf(now, 600, steady), timeline: started },
     'rate limited': {
       report: {
         ...running,
@@ -181,7 +185,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         },
         finish_at: null,
       },
-      samples: samplesOf(now, 600, (ago) =>
+      activity: activityOf(now, 600, (ago) =>
         ago < 29
           ? { calls: { rate_limited: 30 + (ago % 7) * 9, answered: ago % 5 }, stopped: 'rate_limit' }
           : steady(ago),
@@ -197,7 +201,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         ),
         credits: { ...credits, remaining: 0, needed: 31_432, missing: 31_432 },
       },
-      samples: until(34, 'no_credits', { out_of_credits: 5 }),
+      activity: until(34, 'no_credits', { out_of_credits: 5 }),
       timeline: [
         entry(34, 'paused', 'worker', 'Paused: no credits left (the API says "Insufficient credits").'),
         ...started,
@@ -209,7 +213,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         'Paused: the API has been failing since 01:58:20 (calls of 25 searches in a row failed, the last with: HTTP 503 Service Unavailable). 31,432 searches wait. Workers retry at growing intervals; to retry now, run `trackyard-batch resume`.',
         12,
       ),
-      samples: until(12, 'outage', { transient: 31 }),
+      activity: until(12, 'outage', { transient: 31 }),
       timeline: [entry(12, 'paused', 'worker', 'Paused: the API has been failing (HTTP 503).'), ...started],
     },
     'revoked key': {
@@ -218,7 +222,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         'Paused: API key refused since 02:04:41 (401 Invalid API key). 31,432 searches wait. Set a working key, restart the worker, then run `trackyard-batch resume`.',
         8,
       ),
-      samples: until(8, 'unauthorized', { unauthorized: 5 }),
+      activity: until(8, 'unauthorized', { unauthorized: 5 }),
       timeline: [entry(8, 'paused', 'worker', 'Paused: API key refused (401 Invalid API key).'), ...started],
     },
     'paused by hand': {
@@ -227,7 +231,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         'Paused by hand since 02:06:11 (release of the new template). 31,432 searches wait. Run `trackyard-batch resume` to continue.',
         6,
       ),
-      samples: until(6, 'operator'),
+      activity: until(6, 'operator'),
       timeline: [entry(6, 'paused', 'board', 'Paused by hand (release of the new template).'), ...started],
     },
     'credits will end': {
@@ -240,10 +244,10 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         credits: { ...running.credits, remaining: 29_332, missing: 2_100, last_until: iso(-98) },
         finish_at: null,
       },
-      samples: samplesOf(now, 600, steady),
+      activity: activityOf(now, 600, steady),
       timeline: started,
     },
-    idle: { report: idle, samples: samplesOf(now, 600, () => ({ calls: {} })), timeline: [] },
+    idle: { report: idle, activity: activityOf(now, 600, () => ({ calls: {} })), timeline: [] },
     'done with dead letters': {
       report: {
         ...idle,
@@ -261,7 +265,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
           }),
         ],
       },
-      samples: samplesOf(now, 600, (ago) => (ago < 3 ? { calls: {} } : steady(ago))),
+      activity: activityOf(now, 600, (ago) => (ago < 3 ? { calls: {} } : steady(ago))),
       timeline: [
         entry(
           3,
@@ -299,7 +303,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
           }),
         ],
       },
-      samples: samplesOf(now, 600, (ago) => ({ calls: { answered: wave(ago, 2900) }, limit: 3000 }), 1_250_000),
+      activity: activityOf(now, 600, (ago) => ({ calls: { answered: wave(ago, 2900) }, limit: 3000 }), 1_250_000),
       timeline: started,
     },
     'no worker': {
@@ -316,7 +320,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         finish_at: null,
         workers: [],
       },
-      samples: samplesOf(now, 600, steady).filter((_, index) => index < 590),
+      activity: { samples: activityOf(now, 600, steady).samples.slice(0, 590), stops: [] },
       timeline: [
         entry(9, 'worker_lost', 'worker', 'Worker 4711 on night-box was lost: no heartbeat for 15 seconds.'),
         ...started,
@@ -334,7 +338,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         },
         finish_at: null,
       },
-      samples: samplesOf(now, 600, steady),
+      activity: activityOf(now, 600, steady),
       timeline: started,
     },
   }

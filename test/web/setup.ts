@@ -35,7 +35,7 @@ export interface TestBoard extends Board {
 
 /** What the pages show instead of what is in the store. */
 export interface Scenery {
-  readonly samples?: ActivityStore['samples']
+  readonly activity?: ActivityStore['read']
   readonly timeline?: TimelineStore['list']
   readonly callsByOutcome?: Reports['callsByOutcome']
 }
@@ -75,7 +75,7 @@ export async function setup(settings: Partial<BoardOptions> = {}, scenery: Scene
     store: {
       ...store,
       reports: { ...store.reports, callsByOutcome: scenery.callsByOutcome ?? store.reports.callsByOutcome },
-      activity: { ...store.activity, samples: scenery.samples ?? store.activity.samples },
+      activity: { ...store.activity, read: scenery.activity ?? store.activity.read },
       timeline: { ...store.timeline, list: scenery.timeline ?? store.timeline.list },
     },
     confirmAbove: 500,

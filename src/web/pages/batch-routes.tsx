@@ -11,6 +11,7 @@ import type { BoardOptions } from '../board-options.js'
 import { renderReport } from '../report.js'
 import type { RedisReads } from '../silence.js'
 import { BatchPage } from './batch.js'
+import { doneOf } from './batch-list.js'
 import { chartData, chartWindowBetween } from './chart-data.js'
 import { Confirm } from './confirm.js'
 import { Found, type FoundData } from './found.js'
@@ -46,9 +47,9 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
     const view = context()
     const batch = await batchOf(c.req.param('id'))
     const window = chartWindowBetween(batch.createdAt, batch.completedAt ?? view.now)
-    const [live, samples, timeline, deadLetters] = await Promise.all([
+    const [live, activity, timeline, deadLetters] = await Promise.all([
       liveReport(options, redisReads, batch.id),
-      store.activity.samples({ ...window, now: view.now, batchId: batch.id }),
+      store.activity.read({ ...window, now: view.now, batchId: batch.id }),
       batchTimeline(batch, store.timeline, view.now),
       store.reports.deadLetterGroups({ batchId: batch.id }),
     ])
@@ -58,7 +59,12 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
       ...live,
       batch,
       status,
-      charts: chartData(samples, window, status.rows),
+      charts: chartData(activity, window, {
+        from: batch.createdAt,
+        rows: status.rows,
+        rowsDone: doneOf(status),
+        charged: status.credits_spent,
+      }),
       timeline,
       deadLetters,
       invalid: status.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),

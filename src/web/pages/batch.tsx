@@ -47,10 +47,7 @@ export function BatchPage({ data }: { readonly data: BatchData }) {
       <BatchFigures status={status} batch={batch} report={report} />
       <BatchActions batch={batch} status={status} />
       <section class="panel" aria-labelledby="activity">
-        <div class="panel-head">
-          <h2 id="activity">Activity while it ran</h2>
-          <p class="quiet">Calls are those of all batches.</p>
-        </div>
+        <h2 id="activity">Activity while it ran</h2>
         <div data-live="charts">
           <Charts data={charts} />
         </div>

@@ -5,7 +5,6 @@ import { formatDateTime, formatNumber } from '../../domain/format.js'
 import { causesInWords } from '../../domain/pause.js'
 import type { StopCause } from '../../store/activity.js'
 import { type Bucket, CALL_GROUPS, type CallGroup, type ChartData, type Reading } from './chart-data.js'
-import { usePage } from './layout.js'
 
 /**
  * Charts as SVG, drawn on the server. The drawing is stretched to its place; labels are HTML beside
@@ -15,7 +14,6 @@ import { usePage } from './layout.js'
 
 const WIDTH = 1000
 const HEIGHT = 200
-const MINUTE_MS = 60_000
 
 type Scale = ScaleLinear<number, number>
 
@@ -33,48 +31,43 @@ export function stopName(cause: StopCause): string {
 
 interface ChartOf {
   readonly data: ChartData
-  /** Where the lines end: now, or the end of the window. */
-  readonly end: number
 }
 
-export function Charts({ data }: { readonly data: ChartData }) {
-  const end = Math.min(usePage().now, data.window.to)
+export function Charts({ data }: ChartOf) {
   if (data.buckets.length === 0 && data.credits.length === 0) {
     return <p class="quiet">No figures for this time yet. Workers record them once a minute.</p>
   }
   return (
     <div class="charts">
-      <CallsChart data={data} end={end} />
-      <RowsChart data={data} end={end} />
-      <CreditsChart data={data} end={end} />
+      <CallsChart data={data} />
+      <RowsChart data={data} />
+      <CreditsChart data={data} />
     </div>
   )
 }
 
-function CallsChart({ data, end }: ChartOf) {
-  const { buckets, limit, window } = data
+function CallsChart({ data }: ChartOf) {
+  const { buckets, limit, mean, stops, window, isOfBatch } = data
   const tallest = Math.max(0, ...buckets.map(sumOf), ...limit.map(({ value }) => value))
-  const { x, y } = scales(data, [0, tallest])
-  const width = window.everyMinutes * MINUTE_MS
+  const { x, y } = scales(data, tallest)
   const layers = stack<Bucket, CallGroup>()
     .keys([...CALL_GROUPS])
     .value((bucket, group) => bucket.perMinute[group])([...buckets])
   const latest = limit.at(-1)
-  const means = CALL_GROUPS.map((group) => ({ group, mean: meanOf(buckets, group) }))
-  const shown = means.filter(({ group, mean }) => group === 'answered' || mean > 0)
-  const stops = [...new Set(data.spans.map(({ cause }) => cause))]
-  const stopped = stops.length === 0 ? '' : ` Calls stopped: ${stops.map(stopName).join(', ')}.`
+  const shown = CALL_GROUPS.filter((group) => group === 'answered' || mean[group] > 0)
+  const stopped = stops.length === 0 ? '' : ` Calls stopped: ${stops.map(({ cause }) => stopName(cause)).join(', ')}.`
+  const title = isOfBatch ? 'Calls a minute of all batches' : 'Calls a minute'
   const limitText = latest === undefined ? null : `limit ${formatNumber(Math.round(latest.value))}`
   return (
     <Chart
-      title="Calls a minute"
-      label={`Calls a minute, on average: ${[...shown.map(({ group, mean }) => `${rounded(mean)} ${GROUP_NAMES[group]}`), limitText ?? 'limit not known'].join(', ')}.${stopped}`}
+      title={title}
+      label={`${title}, on average: ${[...shown.map((group) => `${rounded(mean[group])} ${GROUP_NAMES[group]}`), limitText ?? 'limit not known'].join(', ')}.${stopped}`}
       data={data}
       y={y}
       legend={[
-        ...shown.map(({ group }) => ({ key: group, text: GROUP_NAMES[group] })),
+        ...shown.map((group) => ({ key: group, text: GROUP_NAMES[group] })),
         ...(limitText === null ? [] : [{ key: 'limit', text: limitText }]),
-        ...stops.map((cause) => ({ key: cause === 'rate_limit' ? 'slowed' : 'stopped', text: stopName(cause) })),
+        ...stops.map(({ cause }) => ({ key: cause === 'rate_limit' ? 'slowed' : 'stopped', text: stopName(cause) })),
       ]}
     >
       {layers.map((layer) => (
@@ -83,8 +76,8 @@ function CallsChart({ data, end }: ChartOf) {
             point[1] > point[0]
               ? [
                   <rect
-                    x={fixed(x(point.data.at))}
-                    width={fixed(Math.max(0.5, (x(point.data.at + width) - x(point.data.at)) * 0.86))}
+                    x={fixed(x(point.data.from))}
+                    width={fixed(Math.max(0.5, (x(point.data.to) - x(point.data.from)) * 0.86))}
                     y={fixed(y(point[1]))}
                     height={fixed(y(point[0]) - y(point[1]))}
                   />,
@@ -93,35 +86,37 @@ function CallsChart({ data, end }: ChartOf) {
           )}
         </g>
       ))}
-      <path class="line-limit" d={drawn(limit, x, y, end, curveStepAfter)} />
+      <path class="line-limit" d={drawn(upTo(window.end, limit), x, y, curveStepAfter)} />
     </Chart>
   )
 }
 
-function RowsChart({ data, end }: ChartOf) {
+function RowsChart({ data }: ChartOf) {
   const last = data.rowsDone.at(-1)?.value
   if (last === undefined) return null
   const first = data.rowsDone[0]?.value ?? last
-  const { x, y } = scales(data, [first, last])
+  const { x, y } = scales(data, last)
+  const done = `${formatNumber(last)} of ${formatNumber(data.rows)}`
+  const here = data.isOfBatch ? '' : `, ${formatNumber(last - first)} of them in this time`
   return (
     <Chart
       title="Rows done"
-      label={`Rows done: ${formatNumber(last)} of ${formatNumber(data.rows)}, ${formatNumber(last - first)} of them in this time.`}
+      label={`Rows done: ${done}${here}.`}
       data={data}
       y={y}
-      legend={[{ key: 'rows', text: `${formatNumber(last)} of ${formatNumber(data.rows)}` }]}
+      legend={[{ key: 'rows', text: done }]}
     >
-      <path class="fill-rows" d={filled(data.rowsDone, x, y, end)} />
-      <path class="line-rows" d={drawn(data.rowsDone, x, y, end)} />
+      <path class="fill-rows" d={filled(data.rowsDone, x, y)} />
+      <path class="line-rows" d={drawn(data.rowsDone, x, y)} />
     </Chart>
   )
 }
 
-function CreditsChart({ data, end }: ChartOf) {
+function CreditsChart({ data }: ChartOf) {
   const values = data.credits.map(({ value }) => value)
   const last = values.at(-1)
   if (last === undefined) return null
-  const { x, y } = scales(data, [Math.min(...values), Math.max(...values)])
+  const { x, y } = scales(data, Math.max(...values))
   const what = data.isOfBatch ? 'charged' : 'left'
   return (
     <Chart
@@ -131,8 +126,8 @@ function CreditsChart({ data, end }: ChartOf) {
       y={y}
       legend={[{ key: 'credits', text: `${formatNumber(last)} ${what}` }]}
     >
-      <path class="fill-credits" d={filled(data.credits, x, y, end)} />
-      <path class="line-credits" d={drawn(data.credits, x, y, end)} />
+      <path class="fill-credits" d={filled(data.credits, x, y)} />
+      <path class="line-credits" d={drawn(data.credits, x, y)} />
     </Chart>
   )
 }
@@ -149,7 +144,7 @@ interface ChartProps {
 
 function Chart({ title, label, data, y, legend, children }: ChartProps) {
   const { from, to } = data.window
-  const { x } = scales(data, [0, 1])
+  const { x } = scales(data, 1)
   const [low = 0, high = 1] = y.domain()
   const quarters = [0, 0.25, 0.5, 0.75, 1]
   return (
@@ -196,60 +191,58 @@ function Chart({ title, label, data, y, legend, children }: ChartProps) {
   )
 }
 
-function scales({ window }: ChartData, [low, high]: readonly [number, number]): { x: Scale; y: Scale } {
+/** An axis begins at 0: an area that begins elsewhere looks smaller than it is. */
+function scales({ window }: ChartData, highest: number): { x: Scale; y: Scale } {
   return {
     x: scaleLinear().domain([window.from, window.to]).range([0, WIDTH]),
-    // A flat line lies in the middle.
     y: scaleLinear()
-      .domain(low === high ? [Math.max(0, low - 1), high + 1] : [low, high])
+      .domain([0, Math.max(1, highest)])
       .nice(4)
       .range([HEIGHT, 0]),
   }
 }
 
-/** The last value counts until now. */
-function upToNow(readings: readonly Reading[], end: number): Reading[] {
+/** The last value counts until then. */
+function upTo(end: number, readings: readonly Reading[]): Reading[] {
   const last = readings.at(-1)
   return last === undefined || last.at >= end ? [...readings] : [...readings, { at: end, value: last.value }]
 }
 
-function drawn(readings: readonly Reading[], x: Scale, y: Scale, end: number, curve = curveLinear): string {
+function drawn(readings: readonly Reading[], x: Scale, y: Scale, curve = curveLinear): string {
   const path = line<Reading>(
     ({ at }) => x(at),
     ({ value }) => y(value),
   )
     .curve(curve)
     .digits(1)
-  return path(upToNow(readings, end)) ?? ''
+  return path([...readings]) ?? ''
 }
 
-function filled(readings: readonly Reading[], x: Scale, y: Scale, end: number): string {
+function filled(readings: readonly Reading[], x: Scale, y: Scale): string {
   const path = area<Reading>(
     ({ at }) => x(at),
     HEIGHT,
     ({ value }) => y(value),
   ).digits(1)
-  return path(upToNow(readings, end)) ?? ''
+  return path([...readings]) ?? ''
 }
 
 function sumOf({ perMinute }: Bucket): number {
   return CALL_GROUPS.reduce((sum, group) => sum + perMinute[group], 0)
 }
 
-function meanOf(buckets: readonly Bucket[], group: CallGroup): number {
-  return buckets.length === 0 ? 0 : buckets.reduce((sum, { perMinute }) => sum + perMinute[group], 0) / buckets.length
-}
-
 function rounded(value: number): string {
   return value > 0 && value < 1 ? 'under 1' : formatNumber(Math.round(value))
 }
 
-const A_DAY_MS = 24 * 60 * MINUTE_MS
+const FOUR_MINUTES_MS = 4 * 60_000
+const A_DAY_MS = 24 * 60 * 60_000
 
-/** "02:15"; over more than a day "11-29". */
+/** "02:15"; within a few minutes "02:15:30", over more than a day "11-29". */
 function tickText(at: number, lengthMs: number): string {
   const text = formatDateTime(at)
-  return lengthMs > A_DAY_MS ? text.slice(5, 10) : text.slice(11, 16)
+  if (lengthMs > A_DAY_MS) return text.slice(5, 10)
+  return text.slice(11, lengthMs < FOUR_MINUTES_MS ? 19 : 16)
 }
 
 const COMPACT = new Intl.NumberFormat('en-US', { notation: 'compact', maximumFractionDigits: 1 })

@@ -41,12 +41,12 @@ export function pageRoutes(options: BoardOptions, redisReads: RedisReads): Hono 
     const range = RANGES.find((known) => known === c.req.query('range')) ?? 'hour'
     const view = context()
     const window = chartWindowOf(range, view.now)
-    const [found, samples, timeline] = await Promise.all([
+    const [found, activity, timeline] = await Promise.all([
       liveReport(options, redisReads),
-      store.activity.samples({ ...window, now: view.now }),
+      store.activity.read({ ...window, now: view.now }),
       store.timeline.list(SHOWN_ENTRIES),
     ])
-    const data = { ...found, charts: chartData(samples, window), range, timeline }
+    const data = { ...found, charts: chartData(activity, window), range, timeline }
     return page(c, view, <Overview data={data} />)
   })
 
