@@ -118,7 +118,7 @@ export async function setup(settings: Partial<BoardOptions> = {}, scenery: Scene
   }
 }
 
-async function batchesOf(store: Store, batchId: number | undefined): Promise<StatusReport['batches']> {
+export async function batchesOf(store: Store, batchId: number | undefined): Promise<StatusReport['batches']> {
   if (batchId === undefined) return []
   const settings = { rateLimit: 'auto', autoResumeHours: 24, creditReserve: 0, activeHours: null } as const
   return (await status({ store, queue: null, now: Date.now, settings }, { batchId, limit: 1 })).batches

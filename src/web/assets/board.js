@@ -1,7 +1,7 @@
 /**
- * Keeps the page live: fetches it again every two seconds and replaces the parts marked
- * `data-live` that have changed. A part in which somebody is typing is left alone. Without this
- * script the page is complete, only not live.
+ * Keeps a page live that is marked so: fetches it again every two seconds and changes what differs, in place. So focus,
+ * selected text, a button that is held down and a text that somebody types stay. Without this script the page is
+ * complete, only not live.
  */
 const EVERY_MS = 2000
 const stale = document.querySelector('.stale')
@@ -13,18 +13,51 @@ let failures = 0
 /** What the board says instead of a page. Empty: nothing. */
 let cause = ''
 
-function isInUse(part) {
-  const { activeElement } = document
-  const isTyped = [...part.querySelectorAll('input')].some((input) => input.value !== input.defaultValue)
-  return isTyped || (part.contains(activeElement) && activeElement?.tagName === 'INPUT')
+/** What tells an element from its siblings: one cause, batch or moment never becomes another. */
+const NAMES = ['id', 'aria-label', 'href', 'action', 'name', 'datetime']
+
+function keyOf(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE) return node.nodeName
+  const named = (node.matches('li') && node.querySelector('a, time')) || node
+  const fields = node.matches('form') ? [...node.querySelectorAll('[type=hidden]')].map((field) => field.value) : []
+  return JSON.stringify([node.nodeName, ...NAMES.map((name) => named.getAttribute(name)), ...fields])
 }
 
-/** Keeps keyboard focus where it was. */
-function replace(part, fresh) {
-  const focusable = 'a, button, input, select'
-  const position = [...part.querySelectorAll(focusable)].indexOf(document.activeElement)
-  part.replaceWith(fresh)
-  if (position >= 0) fresh.querySelectorAll(focusable)[position]?.focus({ preventScroll: true })
+/** Somebody is typing in it, or has typed. */
+function isInUse(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE) return false
+  const inputs = [...node.querySelectorAll('input')]
+  return inputs.some((input) => input === document.activeElement || input.value !== input.defaultValue)
+}
+
+/** Replaces only what differs, so that text selected around it stays selected. */
+function updateText(node, text) {
+  const shorter = Math.min(node.length, text.length)
+  let start = 0
+  while (start < shorter && node.data[start] === text[start]) start += 1
+  let end = 0
+  while (end < shorter - start && node.data.at(-1 - end) === text.at(-1 - end)) end += 1
+  node.replaceData(start, node.length - start - end, text.slice(start, text.length - end))
+}
+
+/** Makes `node` equal to `fresh`. */
+function update(node, fresh) {
+  if (node.isEqualNode(fresh)) return
+  if (node.nodeType !== Node.ELEMENT_NODE) return updateText(node, fresh.data)
+  for (const { name } of [...node.attributes]) if (!fresh.hasAttribute(name)) node.removeAttribute(name)
+  for (const { name, value } of fresh.attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value)
+  const left = [...node.childNodes]
+  const pairs = [...fresh.childNodes].map((child) => {
+    const at = left.findIndex((known) => keyOf(known) === keyOf(child))
+    return { child, known: at < 0 ? null : left.splice(at, 1)[0] }
+  })
+  for (const gone of left) if (!isInUse(gone)) gone.remove()
+  let next = node.firstChild
+  for (const { child, known } of pairs) {
+    if (known !== null) update(known, child)
+    if (known !== null && known === next) next = next.nextSibling
+    else node.insertBefore(known ?? child, next)
+  }
 }
 
 function parse(text) {
@@ -33,10 +66,13 @@ function parse(text) {
 
 function show(text) {
   const fresh = parse(text)
-  for (const part of document.querySelectorAll('[data-live]')) {
-    const next = fresh.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`)
-    if (next !== null && next.outerHTML !== part.outerHTML && !isInUse(part)) replace(part, next)
+  const focused = document.activeElement
+  for (const part of ['header nav', 'main']) {
+    const next = fresh.querySelector(part)
+    if (next !== null) update(document.querySelector(part), next)
   }
+  // A part that changes its place loses the focus.
+  if (focused.isConnected) focused.focus({ preventScroll: true })
   if (document.title !== fresh.title) {
     document.title = fresh.title
     // Only a change of the state is read aloud, not every new number.
@@ -61,8 +97,8 @@ async function refresh() {
   }
   if (stale === null) return
   stale.hidden = failures < 2
-  if (failures === 2)
-    stale.textContent = `${cause || 'The board does not answer.'} This page shows the last state that it had.`
+  const notice = `${cause || 'The board does not answer.'} This page shows the last state that it had.`
+  if (failures >= 2 && stale.textContent !== notice) stale.textContent = notice
 }
 
 async function keepLive() {
@@ -71,7 +107,7 @@ async function keepLive() {
 }
 
 // A page that asks for confirmation is the answer to a POST, and cannot be fetched again.
-if (document.querySelector('[data-live]') !== null) {
+if (document.querySelector('main[data-live]') !== null) {
   setTimeout(keepLive, EVERY_MS)
   document.addEventListener('visibilitychange', refresh)
 }

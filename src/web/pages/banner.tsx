@@ -72,7 +72,7 @@ export function Banner(props: { readonly report: StatusReport; readonly isRedisA
   const until = queue.until === null ? null : Date.parse(queue.until)
   const { now, readOnly } = usePage()
   return (
-    <section class={`banner tone-${isRedisAway ? 'bad' : toneOf(queue)}`} aria-labelledby="state" data-live="banner">
+    <section class={`banner tone-${isRedisAway ? 'bad' : toneOf(queue)}`} aria-labelledby="state">
       <div class="banner-text">
         <Heading id="state" class="state">
           <span class="dot" aria-hidden="true"></span>

@@ -7,7 +7,7 @@ import { Panel, When } from './parts.js'
 export function BatchList({ batches }: { readonly batches: readonly BatchStatus[] }) {
   const { base } = usePage()
   return (
-    <Panel id="batches" title="Batches" live>
+    <Panel id="batches" title="Batches">
       {batches.length === 0 ? (
         <p class="quiet">
           No batch yet. Submit a catalog: <code>trackyard-batch submit catalog.csv</code>

@@ -27,7 +27,7 @@ export interface BatchData extends LiveReport {
 export function BatchPage({ data }: { readonly data: BatchData }) {
   const { batch, status, report, isRedisAway, charts, timeline, deadLetters, invalid, done } = data
   return (
-    <Page title={batch.name}>
+    <Page title={batch.name} isLive>
       <div class="page-head">
         <h1>{batch.name}</h1>
         <p class="quiet">
@@ -41,18 +41,16 @@ export function BatchPage({ data }: { readonly data: BatchData }) {
       </div>
       <ActionResult text={done} />
       {isOpen(batch) ? <Banner report={report} isRedisAway={isRedisAway} level={2} /> : null}
-      <section class="panel" aria-label="Rows by status" data-live="rows">
+      <section class="panel" aria-label="Rows by status">
         <StatusBar batch={status} />
       </section>
       <BatchFigures status={status} batch={batch} report={report} />
       <BatchActions batch={batch} status={status} />
       <section class="panel" aria-labelledby="activity">
         <h2 id="activity">Activity while it ran</h2>
-        <div data-live="charts">
-          <Charts data={charts} />
-        </div>
+        <Charts data={charts} />
       </section>
-      <div class="stack" data-live="groups">
+      <div class="stack">
         <DeadLetterGroups groups={deadLetters} filter={{ batchId: batch.id }} />
       </div>
       <InvalidRows groups={invalid} />
@@ -78,7 +76,7 @@ export function BatchFigures(props: {
   const to = batch.completedAt
   const cap = batch.maxCredits === null ? 'no cap' : `cap ${formatNumber(batch.maxCredits)}`
   return (
-    <section class="figures" aria-label="Figures" data-live="figures">
+    <section class="figures" aria-label="Figures">
       <Figure
         name="Rows done"
         value={formatNumber(done)}

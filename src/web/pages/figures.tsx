@@ -11,7 +11,7 @@ export function Figures(props: { readonly report: StatusReport; readonly isRedis
   const { base } = usePage()
   const workers = workerNote(report)
   return (
-    <section class="figures" aria-label="Figures" data-live="figures">
+    <section class="figures" aria-label="Figures">
       <Figure
         name="Credits left"
         value={figureOr(credits.remaining, 'not known')}

@@ -20,13 +20,15 @@ export function usePage(): PageContext {
   return context
 }
 
-/** The frame of every page. The script refreshes what carries `data-live`; without it the page is complete. */
+/** The frame of every page. */
 export function Page(props: {
   readonly title: string
   /** Marked in the navigation. */
   readonly section?: 'overview' | 'dead letters'
   /** How many there are. */
   readonly deadLetters?: number
+  /** The script refreshes it. Without the script it is complete. */
+  readonly isLive?: boolean
   /** The text in the search box. */
   readonly find?: string
   readonly children: Child
@@ -84,7 +86,9 @@ export function Page(props: {
           </search>
         </header>
         <p class="stale" role="alert" hidden></p>
-        <main id="main">{props.children}</main>
+        <main id="main" data-live={props.isLive === true ? '' : undefined}>
+          {props.children}
+        </main>
       </body>
     </html>
   )

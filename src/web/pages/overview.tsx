@@ -21,7 +21,7 @@ export function Overview({ data }: { readonly data: OverviewData }) {
   const { base } = usePage()
   const { report, isRedisAway, charts, range, timeline } = data
   return (
-    <Page title={titleOf(report.queue, isRedisAway)} section="overview" deadLetters={report.queue.dead_letters}>
+    <Page title={titleOf(report.queue, isRedisAway)} section="overview" deadLetters={report.queue.dead_letters} isLive>
       <Banner report={report} isRedisAway={isRedisAway} level={1} />
       <Figures report={report} isRedisAway={isRedisAway} />
       <section class="panel" aria-labelledby="activity">
@@ -35,9 +35,7 @@ export function Overview({ data }: { readonly data: OverviewData }) {
             ))}
           </nav>
         </div>
-        <div data-live="charts">
-          <Charts data={charts} />
-        </div>
+        <Charts data={charts} />
       </section>
       <BatchList batches={report.batches} />
       <Workers workers={report.workers} />

@@ -4,16 +4,11 @@ import { usePage } from './layout.js'
 
 /** Small parts of the pages. Everything is escaped by hono/jsx; nothing here is raw. */
 
-/** A section with a heading. `live`: the script refreshes it. */
-export function Panel(props: {
-  readonly id: string
-  readonly title: Child
-  readonly live?: boolean
-  readonly children: Child
-}) {
-  const { id, title, live = false, children } = props
+/** A section with a heading. */
+export function Panel(props: { readonly id: string; readonly title: Child; readonly children: Child }) {
+  const { id, title, children } = props
   return (
-    <section class="panel" aria-labelledby={id} data-live={live ? id : undefined}>
+    <section class="panel" aria-labelledby={id}>
       <h2 id={id}>{title}</h2>
       {children}
     </section>

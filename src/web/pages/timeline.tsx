@@ -34,7 +34,7 @@ const A_MINUTE_MS = 60_000
 
 export function Timeline({ entries }: { readonly entries: readonly TimelineEntry[] }) {
   return (
-    <Panel id="timeline" title="What happened" live>
+    <Panel id="timeline" title="What happened">
       {entries.length === 0 ? (
         <p class="quiet">Nothing yet.</p>
       ) : (

@@ -7,7 +7,7 @@ export function Workers({ workers }: { readonly workers: readonly WorkerStatus[]
   const { now } = usePage()
   if (workers.length === 0) return null
   return (
-    <Panel id="workers" title="Workers" live>
+    <Panel id="workers" title="Workers">
       <Table head={['Host', 'Process', 'Since', 'In flight at the last heartbeat', 'Write failure']}>
         {workers.map(({ host, pid, since, in_flight, write_failure }) => (
           <tr>
