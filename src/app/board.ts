@@ -4,6 +4,7 @@ import { pause, resumeByHand } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
 import { adjustableClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
+import { withTimeout } from '../domain/with-timeout.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { startScheduler } from '../maintenance/scheduler.js'
 import { startBoard } from '../web/start-board.js'
@@ -18,6 +19,8 @@ import { saveAtEnd, storeCheck, WORKERS_COPY_WITHIN_MS } from './store-watch.js'
 import { version } from './version.js'
 
 const SHOWN_BATCHES = 20
+/** Sooner than the page gives up on Redis, which would then be named. */
+const STORE_ANSWERS_WITHIN_MS = 3000
 
 /** The pages, Bull Board, health, readiness and metrics. */
 export async function startBoardProcess(
@@ -67,6 +70,7 @@ export async function startBoardProcess(
       ready: async () => {
         const failure = store.writeFailure()
         if (failure !== null) return { ok: false, reason: failure.cause }
+        await withTimeout(STORE_ANSWERS_WITHIN_MS, store.refuseIfMoved(), `The store ${store.name} does not answer.`)
         // Fails also where Redis only refuses changes.
         await queue.registry.live()
         const owner = await queue.registry.owner()

@@ -7,7 +7,7 @@ import { checkCaps, checkReason } from '../batches/options.js'
 import { keptCaps, releaseBatch } from '../batches/release.js'
 import { deadFilterOf, listDeadLetters, refuseEmptyFilter } from '../batches/retry.js'
 import { batchStatus } from '../batches/status.js'
-import { LOOK_EVERY_MS, waitFor } from '../batches/wait.js'
+import { LOOK_EVERY_MS, waitFor, whileStoreIsAway } from '../batches/wait.js'
 import { rowTexts } from '../catalog/export/export-batch.js'
 import { readEnvironment } from '../config/env-file.js'
 import { loadSettings } from '../config/load-settings.js'
@@ -189,7 +189,8 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
         const { id } = await find(ref)
         let shown = ''
         for (;;) {
-          const { report } = await orAborted(readStatus(session, { batchId: id, limit: 1 }), signal)
+          const look = () => orAborted(readStatus(session, { batchId: id, limit: 1 }), signal)
+          const { report } = await whileStoreIsAway(store, look, { signal })
           const [found] = report.batches
           // The batch was dropped.
           if (found === undefined) return

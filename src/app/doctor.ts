@@ -117,9 +117,10 @@ async function storeCheck(
     if (databaseUrl === null && !existsSync(path) && !existsSync(`${settings.dataDir}/redis`))
       return { check: ok('store', 'none yet; the first command creates it'), opened: null }
     const opened = await openConfiguredStore(settings, silentLogger, cleanup, { patienceMs: ANSWER_WITHIN_MS, clock })
+    await opened.requireWritable()
     if (databaseUrl !== null) {
       const { name } = addressOf({ url: databaseUrl.reveal(), ca: null })
-      return { check: ok('store', `${name} answers`), opened }
+      return { check: ok('store', `${name} answers, and takes changes`), opened }
     }
     const damage = checkStore(path)
     const check =

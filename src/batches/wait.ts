@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NEVER_ABORTED, orAborted } from '../domain/abortable.js'
+import { UnreachableError } from '../domain/errors.js'
 import type { BatchReport, Store } from '../store/store.js'
 import { reportOf } from './find-batch.js'
 
@@ -10,6 +11,9 @@ import { reportOf } from './find-batch.js'
 export type Waited = 'done' | 'withheld' | 'dropped' | 'time is up'
 
 export const LOOK_EVERY_MS = 500
+/** A database that is restarted, or fails over, is back by then. */
+const STORE_IS_BACK_WITHIN_MS = 120_000
+const AGAIN_AFTER_MS = 1000
 /** The first look may take this long even with a shorter timeout, so that it can explain the state. */
 const FIRST_LOOK_MS = 10_000
 
@@ -25,7 +29,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
  * @throws the signal's reason, when it is aborted
  */
 export async function waitFor(
-  parts: { readonly store: Pick<Store, 'reports'>; readonly monotonicMs: () => number },
+  parts: { readonly store: Pick<Store, 'reports' | 'writeFailure'>; readonly monotonicMs: () => number },
   batchId: number,
   options: {
     readonly timeoutMs: number | null
@@ -37,15 +41,40 @@ export async function waitFor(
   const deadline = timeoutMs === null ? Number.POSITIVE_INFINITY : parts.monotonicMs() + timeoutMs
   const left = (): number => deadline - parts.monotonicMs()
   let atLeast = FIRST_LOOK_MS
-  for (;;) {
+  const look = async (): Promise<BatchReport | null> => {
     const report = await orAborted(reportOf(parts.store, batchId, true), signal)
+    if (report !== null) await atMost(Math.max(left(), atLeast), Promise.resolve(options.onLook?.(report)), signal)
+    return report
+  }
+  for (;;) {
+    const report = await whileStoreIsAway(parts.store, look, { signal, patienceMs: left() })
     if (report === null) return 'dropped'
-    await atMost(Math.max(left(), atLeast), Promise.resolve(options.onLook?.(report)), signal)
     atLeast = 0
     const end = endOf(report)
     if (end !== null) return end
     if (left() <= 0) return 'time is up'
     await atMost(Math.min(left(), LOOK_EVERY_MS), new Promise(() => {}), signal)
+  }
+}
+
+/**
+ * Repeats a look at the store for as long as its database may take to come back. A store that was lost does not.
+ * @throws the last error; the signal's reason
+ */
+export async function whileStoreIsAway<T>(
+  store: Pick<Store, 'writeFailure'>,
+  look: () => Promise<T>,
+  { signal, patienceMs = Number.POSITIVE_INFINITY }: { readonly signal: AbortSignal; readonly patienceMs?: number },
+): Promise<T> {
+  const giveUpAt = performance.now() + Math.min(patienceMs, STORE_IS_BACK_WITHIN_MS)
+  for (;;) {
+    try {
+      return await look()
+    } catch (error) {
+      const isAway = error instanceof UnreachableError && store.writeFailure() === null
+      if (!isAway || performance.now() > giveUpAt) throw error
+    }
+    await atMost(AGAIN_AFTER_MS, new Promise(() => {}), signal)
   }
 }
 

@@ -71,6 +71,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     timeline: timelineStore(connection, reader),
     queueUse: queueUseStore(connection),
     refuseIfMoved: () => refuseIfMoved(engine),
+    requireWritable: () => connection.write(changeNothing),
     close: async () => {
       await group.flush()
       await closeEngine(engine)
@@ -83,6 +84,14 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
   const opened = await openDatabase(options)
   await refuseIfMoved(opened).catch(closing(opened))
   return { ...opened, connection: refuseChangesIfMoved(opened) }
+}
+
+async function changeNothing(tx: Transaction): Promise<void> {
+  for (const table of ['batch', 'search', 'item', 'want', 'answer', 'call']) {
+    await tx.run(`insert into ${table} select * from ${table} where 1 = 0`)
+    const column = ['batch', 'search', 'call'].includes(table) ? 'id' : 'search_id'
+    await tx.run(`update ${table} set ${column} = ${column} where 1 = 0`)
+  }
 }
 
 async function refuseIfMoved({ connection, name }: Engine): Promise<void> {
@@ -110,8 +119,12 @@ function refuseChangesIfMoved({ connection, name }: Engine): Connection {
   }
 }
 
+/** @param moved the address or path of the copy, and the time */
 function movedSentence(name: string, moved: string): string {
-  return `The store ${name} was copied to ${moved} and is not used any more. Set TRACKYARD_DATABASE_URL to the copy (docs/several-machines.md).`
+  const next = moved.startsWith('postgres')
+    ? 'Set TRACKYARD_DATABASE_URL to the copy'
+    : 'Unset TRACKYARD_DATABASE_URL, and set TRACKYARD_DATA_DIR to the directory of the copy'
+  return `The store ${name} was copied to ${moved} and is not used any more. ${next} (docs/several-machines.md).`
 }
 
 async function openDatabase({ database, path, patienceMs, clock, ...options }: OpenOptions): Promise<Engine> {

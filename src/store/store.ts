@@ -64,5 +64,7 @@ export interface Store extends StoreHealth {
   readonly queueUse: QueueUseStore
   /** @throws ConfigurationError when it was copied elsewhere since it was opened: changes are refused from then on */
   refuseIfMoved(): Promise<void>
+  /** Changes nothing, but fails where a worker's changes would: locked, read-only, too few rights. */
+  requireWritable(): Promise<void>
   close(): Promise<void>
 }

@@ -546,7 +546,7 @@ describe('waiting for a batch', () => {
       return new Promise<never>(() => {})
     }
     const hanging = new AbortController()
-    const store = { reports: { ...system.store.reports, batches } }
+    const store = { ...system.store, reports: { ...system.store.reports, batches } }
     const waiting = waitFor({ ...parts(), store }, id, { timeoutMs: null, signal: hanging.signal })
     await expect(waiting).rejects.toBe(reason)
   })

@@ -118,7 +118,11 @@ describe('doctor', () => {
           expect(JSON.stringify(checks)).not.toContain('hunter2')
           return of('store')
         }
-        expect(await store(url)).toMatchObject({ state: 'ok', found: `${url} answers`, remedy: null })
+        expect(await store(url)).toMatchObject({
+          state: 'ok',
+          found: `${url} answers, and takes changes`,
+          remedy: null,
+        })
         expect(await store(url.replace(/checked$/, 'nowhere'))).toMatchObject({
           state: 'failed',
           remedy: expect.stringContaining('createdb'),

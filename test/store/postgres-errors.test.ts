@@ -77,6 +77,16 @@ here('a server that refuses', () => {
     expect((await claim(store, 'crowded')).kind).toBe('granted')
   })
 
+  test.each(['call', 'answer'])('a user who may not change the table %s: a check finds that out', async (table) => {
+    const name = `limited_${table}`
+    const store = await clerksStore(name)
+    const id = await released(store, ['a'])
+    await store.requireWritable()
+    await server.query(`revoke insert on ${table} from clerk`, name)
+    expect(String(await error(store.requireWritable()))).toMatch(/too few rights\. .* to read and change all/)
+    expect((await store.batches.find(String(id)))?.charged).toBe(0)
+  })
+
   test('changes in a database that has become read-only', async () => {
     const store = await clerksStore('readonly')
     await released(store, ['readonly'])

@@ -88,10 +88,21 @@ here('PostgreSQL goes away under a worker', () => {
 
   test('it is stopped and started again', async () => {
     await inTheMiddle('away', async (system, worker) => {
+      const board = system.start('dist/workers/board.js', [], { TRACKYARD_BOARD_PORT: '0' })
+      const ready = new URL('/readyz', String((await board.waitForEvent('board.started')).url))
+      expect((await fetch(ready)).status).toBe(200)
+      const waiting = system.start('dist/scripts/trackyard-batch.js', ['wait'])
+      await waiting.waitForStderr(/rows/)
       await primary.stop('fast')
       await expectSilence(system, worker, /cannot be reached.* Check that PostgreSQL runs/)
+      const answer = await fetch(ready)
+      expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('Check that PostgreSQL runs')])
       await primary.start()
       await worker.waitForEvent('store.write_recovered')
+      expect(await waiting.exited).toMatchObject({ code: 0 })
+      expect((await fetch(ready)).status).toBe(200)
+      board.kill('SIGTERM')
+      expect(await board.exited).toMatchObject({ code: 0 })
     })
   }, 240_000)
 

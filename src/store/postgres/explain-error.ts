@@ -15,7 +15,8 @@ export function postgresError(error: unknown, database: string, hasEnded: boolea
   return new UnreachableError(`The store ${database} ${sentence(detail)}`, { code: 'store_unusable', cause: error })
 }
 
-const TOO_FEW_RIGHTS = 'gives the user too few rights. It must be allowed to create tables in its schema.'
+const TOO_FEW_RIGHTS =
+  'gives the user too few rights. It must be allowed to create tables in its schema, and to read and change all of them.'
 
 const LOST = (code: string): string =>
   `cannot be reached${code}. Check that PostgreSQL runs, and the network between. It is safe to try again.`
