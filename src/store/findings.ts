@@ -1,8 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Death, DeathReason } from '../domain/dead-letter.js'
 import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
 import { DEATH_COLUMNS, type DeadFilter, MAYBE_PAID_SQL, matching, withinJson } from './dead-filter.js'
-import type { Queries } from './engine.js'
+import type { Connection, Queries } from './engine.js'
 import { type NameColumns, namesOf } from './search-ref.js'
 import { getNumber } from './sql.js'
 
@@ -153,13 +154,42 @@ export interface FoundSearch {
   readonly state: SearchState
 }
 
-export async function searchesByQuery(tx: Queries, text: string, limit: number): Promise<readonly FoundSearch[]> {
+export async function searchesByQuery(
+  reader: Connection,
+  text: string,
+  limit: number,
+): Promise<readonly FoundSearch[]> {
+  const found: FoundSearch[] = []
+  let before: number | null = Number.MAX_SAFE_INTEGER
+  while (before !== null && found.length < limit) {
+    const range: { readonly before: number; readonly limit: number } = { before, limit: limit - found.length }
+    const piece = await reader.read((tx) => searchesBefore(tx, text, range))
+    found.push(...piece.found)
+    before = piece.next
+    await nextTurn()
+  }
+  return found
+}
+
+/** SQLite reads so many requests in 10 ms. */
+const REQUESTS_PER_TURN = 10_000
+
+/** @returns `next`: where the next piece begins. Null: this is the last one. */
+async function searchesBefore(
+  tx: Queries,
+  text: string,
+  { before, limit }: { readonly before: number; readonly limit: number },
+): Promise<{ readonly found: readonly FoundSearch[]; readonly next: number | null }> {
+  const last = await tx.get<{ id: number }>(
+    `select id from search where id < @before order by id desc limit 1 offset ${REQUESTS_PER_TURN - 1}`,
+    { before },
+  )
   const rows = await tx.all<NameColumns & { readonly state: SearchState }>(
     `select fingerprint, generation, request, state from search
-     where $contains(request, @textInJson) order by id desc limit @limit`,
-    { textInJson: withinJson(text), limit },
+     where id < @before and id >= @from and $contains(request, @textInJson) order by id desc limit @limit`,
+    { before, from: last?.id ?? 0, textInJson: withinJson(text), limit },
   )
-  return rows.map((row) => ({ ...namesOf(row), state: row.state }))
+  return { found: rows.map((row) => ({ ...namesOf(row), state: row.state })), next: last?.id ?? null }
 }
 
 /** The result of a batch. */

@@ -121,7 +121,7 @@ export interface Reports {
   deadLetterGroups(filter: DeadFilter): Promise<readonly DeadLetterGroup[]>
   /** Invalid rows by cause, the most frequent first. */
   invalidGroups(batchId: number): Promise<readonly InvalidGroup[]>
-  /** Searches whose query contains the text, latest first. Reads every request: for one person, not for a loop. */
+  /** Searches whose query contains the text, latest first. Reads every request, in pieces: for one person, not for a loop. */
   searchesByQuery(text: string, limit: number): Promise<readonly FoundSearch[]>
   /** The result of a batch. Reads every call: for a report, not for a page that refreshes. */
   batchOutcome(batchId: number): Promise<BatchOutcome>
@@ -161,7 +161,7 @@ export function reports(reader: Connection): Reports {
     show: (what, batchId) => reader.read((tx) => findRowOrSearch(tx, what, batchId)),
     deadLetterGroups: (filter) => reader.read((tx) => deadLetterGroups(tx, filter)),
     invalidGroups: (batchId) => reader.read((tx) => invalidGroups(tx, batchId)),
-    searchesByQuery: (text, limit) => reader.read((tx) => searchesByQuery(tx, text, limit)),
+    searchesByQuery: (text, limit) => searchesByQuery(reader, text, limit),
     batchOutcome: (batchId) => reader.read((tx) => batchOutcome(tx, batchId)),
     someAnswers: (batchId, limit) => reader.read((tx) => sampleAnswers(tx, batchId, limit)),
     exportRows: (batchId, options) => exportRows(reader, batchId, options),

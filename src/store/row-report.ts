@@ -81,7 +81,7 @@ async function findItem(tx: Transaction, what: string, batchId: number | null): 
   const meant = batchId === null ? await latestBatch(tx) : await visibleBatch(tx, batchId)
   if (meant === undefined) return undefined
   const byKey = await tx.get<ItemRow>(
-    `select ${ITEM_COLUMNS} from batch $next() item on item.batch_id = batch.id and item.key = @what
+    `select ${ITEM_COLUMNS} from batch $next() item $by(item_key) on item.batch_id = batch.id and item.key = @what
      where batch.dropping = 0 and (@batchId = 0 or batch.id = @batchId)
      order by case when batch.id = @meant then 0 else 1 end, batch.id desc, item.position limit 1`,
     { what, batchId: batchId ?? 0, meant: meant.id },

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { status } from '../../src/batches/status.js'
 import { openStore } from '../../src/store/open-store.js'
@@ -61,16 +61,48 @@ test('the overview reads by index what it shows, in few statements', async () =>
   expect(scans).toEqual([])
 }, 240_000)
 
+test('a search for words reads every request in pieces, with other work in between', async () => {
+  let turns = 0
+  const count = () => {
+    turns += 1
+    next = setImmediate(count)
+  }
+  let next = setImmediate(count)
+  const search = async (text: string) => (await temp.store.reports.searchesByQuery(text, 3)).map(({ query }) => query)
+  expect(await search('nowhere')).toEqual([])
+  expect(turns).toBeGreaterThan(3)
+  clearImmediate(next)
+  expect(await search('query 59999')).toEqual(['query 59999'])
+  expect(await search('QUERY 1234')).toEqual(['query 12349', 'query 12348', 'query 12347'])
+  expect(await search('query 7')).toHaveLength(3)
+  expect(await search('query 0')).toEqual(['query 0'])
+})
+
+test('an id of a row is looked up by its index', async () => {
+  const prepare = jest.spyOn(Database.prototype, 'prepare')
+  const store = await openStore({ path: temp.path })
+  await store.reports.show('nowhere', null)
+  const texts = prepare.mock.calls.map(([text]) => text).filter((text) => /item\.key = @what/.test(text))
+  prepare.mockRestore()
+  await store.close()
+  const file = new Database(temp.path, { readonly: true })
+  const steps = texts.flatMap((text) => planOf(file, text))
+  file.close()
+  expect(steps).toContain('SEARCH item USING INDEX item_key (batch_id=? AND key=?)')
+})
+
 /** The steps that look at every row of a large table. */
 function plan(file: Database.Database, text: string): string[] {
+  return planOf(file, text).filter(
+    (detail) => new RegExp(`^SCAN (${LARGE.join('|')})( |$)`).test(detail) && !/USING (COVERING )?INDEX/.test(detail),
+  )
+}
+
+function planOf(file: Database.Database, text: string): string[] {
   const names = [...text.matchAll(/@(\w+)/g)].map(([, name = '']) => name)
   const parameters = Object.fromEntries(names.map((name) => [name, null]))
   const steps = file.prepare(`explain query plan ${text}`).all(parameters) as { detail: string }[]
-  return steps
-    .map(({ detail }) => detail)
-    .filter(
-      (detail) => new RegExp(`^SCAN (${LARGE.join('|')})( |$)`).test(detail) && !/USING (COVERING )?INDEX/.test(detail),
-    )
+  return steps.map(({ detail }) => detail)
 }
 
 async function fill(store: Store, path: string): Promise<void> {

@@ -315,6 +315,18 @@ describe('find', () => {
   })
 })
 
+test('find says when it shows only the latest searches', async () => {
+  await released(
+    board.store,
+    Array.from({ length: 20 }, (_, index) => `bright bells ${index}`),
+  )
+  expect(await textOf('/find?q=bright')).not.toContain('The latest 20')
+  await released(board.store, ['bright bells 20'])
+  const html = await textOf('/find?q=bright')
+  expect(html).toContain('The latest 20 are shown.')
+  expect(html).not.toContain('bright bells 0<')
+})
+
 test('find shows the numbers of a row as they were written', async () => {
   const id = await board.store.batches.create(newBatch({ format: 'jsonl', columns: [], createdAt: Date.now() }))
   const text = '{"n":9007199254740993,"deep":{"price":1.10}}'

@@ -172,12 +172,14 @@ async function find({ store }: BoardOptions, text: string): Promise<FoundData> {
   }
   const row = shown !== null && 'position' in shown ? shown : null
   const search = row === null ? (shown !== null && 'request' in shown ? shown : null) : row.search
+  const searches = shown === null ? await store.reports.searchesByQuery(text, MOST_FOUND + 1) : []
   return {
     text,
     batch: await store.batches.find(text),
     row,
     search,
-    searches: shown === null ? await store.reports.searchesByQuery(text, MOST_FOUND) : [],
+    searches: searches.slice(0, MOST_FOUND),
+    hasMore: searches.length > MOST_FOUND,
     problem,
   }
 }

@@ -13,14 +13,16 @@ export interface FoundData {
   readonly batch: Batch | null
   readonly row: RowReport | null
   readonly search: SearchReport | null
+  /** The latest few. */
   readonly searches: readonly FoundSearch[]
+  readonly hasMore: boolean
   /** Why nothing can be shown: several fingerprints begin like that, for example. */
   readonly problem: string | null
 }
 
 export function Found({ data }: { readonly data: FoundData }) {
   const { base } = usePage()
-  const { text, batch, row, search, searches, problem } = data
+  const { text, batch, row, search, searches, hasMore, problem } = data
   const isNothing = batch === null && row === null && search === null && searches.length === 0
   return (
     <Page title={text} find={text}>
@@ -48,6 +50,7 @@ export function Found({ data }: { readonly data: FoundData }) {
                 <a href={`${base}/find?q=${each.search}`}>{each.query}</a> <span class="quiet">{each.state}</span>
               </li>
             ))}
+            {hasMore ? <li class="quiet">The latest {searches.length} are shown.</li> : null}
           </ul>
         </Panel>
       )}
