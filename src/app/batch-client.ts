@@ -36,7 +36,7 @@ export interface BatchClient {
    * the next time.
    */
   resume(options?: Abortable & { readonly now?: boolean | undefined }): Promise<Resumed>
-  /** The state of the queue, and of one batch or the 20 most recent. */
+  /** The state of the queue, and of one batch or 20, unfinished ones first. */
   status(batch?: BatchRef, options?: Abortable): Promise<Status>
   /** Waits until no row of the batch is waiting any more, or until the timeout. */
   wait(batch: BatchRef, options?: Abortable & { readonly timeoutMs?: number | undefined }): Promise<WaitResult>

@@ -62,10 +62,10 @@ export async function startBoardProcess(
       store,
       confirmAbove: settings.confirmAbove,
       now,
-      report: ({ batchId, redisProblem = null } = {}) =>
+      report: ({ redisProblem = null, ...which } = {}) =>
         status(
           { store, queue: redisProblem === null ? queue : null, redisProblem, now, settings },
-          batchId === undefined ? { limit: SHOWN_BATCHES } : { batchId, limit: 1 },
+          { limit: SHOWN_BATCHES, ...which },
         ),
       ready: async () => {
         const failure = store.writeFailure()

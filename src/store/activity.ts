@@ -1,5 +1,6 @@
 import type { CallOutcome } from '../domain/outcome.js'
 import type { PauseCause } from '../domain/pause.js'
+import { UNFINISHED_FIRST_SQL } from './budget.js'
 import type { Connection, Queries } from './engine.js'
 
 /**
@@ -102,10 +103,10 @@ const counted = (outcome: EndedOutcome): string =>
 /** Rows with an outcome, invalid ones included. */
 const DONE = 'invalid + tagged + no_match + dead'
 
-/** Batches that are not done, or have ended since then. Of hundreds, the latest. */
+/** Batches that are not done, or have ended since then. Of hundreds, those that run first. */
 const RUNNING = `select id, ${DONE} as done, charged from batch
   where dropping = 0 and state = 'released' and (completed_at is null or completed_at >= @since)
-  order by id desc limit 50`
+  order by ${UNFINISHED_FIRST_SQL} limit 50`
 
 async function runningBatches(tx: Queries, now: number): Promise<string> {
   const running = await tx.all<{ id: number; done: number; charged: number }>(RUNNING, {

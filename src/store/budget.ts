@@ -45,9 +45,19 @@ export interface PayingBatch extends StoredBatch {
   readonly olderWithoutCap: readonly number[]
 }
 
+const PAYS_SQL = `pending > 0 and ${CAN_PAY_SQL}`
+const URGENCY_SQL = `case priority ${PRIORITIES.map((priority, place) => `when '${priority}' then ${place}`).join(' ')} end`
+
+/**
+ * Unfinished batches first: those that may run, in the order in which they are fed, then the others, the latest first.
+ * Then finished ones, the last to finish first.
+ */
+export const UNFINISHED_FIRST_SQL = `completed_at is not null, not (${PAYS_SQL}),
+  case when ${PAYS_SQL} then ${URGENCY_SQL} end, case when ${PAYS_SQL} then id end, completed_at desc, id desc`
+
 /** In the order in which they are fed: the most urgent first, then the oldest. */
 export async function payingBatches(tx: Queries): Promise<readonly PayingBatch[]> {
-  const batches = await visibleBatches(tx, `and pending > 0 and ${CAN_PAY_SQL} order by id`)
+  const batches = await visibleBatches(tx, `and ${PAYS_SQL} order by id`)
   const withoutCap = batches.flatMap((batch) => (capOf(batch) === null ? batch.id : []))
   const paying = batches.map((batch) => ({ ...batch, olderWithoutCap: withoutCap.filter((id) => id < batch.id) }))
   return PRIORITIES.flatMap((priority) => paying.filter((batch) => batch.priority === priority))

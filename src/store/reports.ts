@@ -2,7 +2,7 @@ import { CALL_OUTCOMES, type CallOutcome } from '../domain/outcome.js'
 import { PRIORITIES } from '../domain/states.js'
 import { type BatchReport, batchReport } from './batch-report.js'
 import { creditsNeeded, visibleBatches } from './batch-row.js'
-import { type Budget, dueSearches, readBudgets } from './budget.js'
+import { type Budget, dueSearches, readBudgets, UNFINISHED_FIRST_SQL } from './budget.js'
 import type { DeadFilter } from './dead-filter.js'
 import type { Connection, Transaction } from './engine.js'
 import type { ExportOptions, ExportRow } from './export-rows.js'
@@ -54,6 +54,8 @@ export interface Totals {
 export interface WhichBatches {
   readonly batchId?: number
   readonly limit: number
+  /** How many come before them. Default: none. */
+  readonly offset?: number
   /** Rows that a cap withholds count as waiting until it is used up. Saves a look at every search. */
   readonly roughly?: boolean
 }
@@ -85,8 +87,13 @@ export interface UnknownSearches {
 }
 
 export interface Reports {
-  /** Latest first. If there are more, finished ones are left out before unfinished ones. */
+  /**
+   * Unfinished ones first: those that may run, in that order, then the others, the latest first. Then finished ones, the
+   * last to finish first.
+   */
   batches(which: WhichBatches): Promise<readonly BatchReport[]>
+  /** How many there are. */
+  batchCount(): Promise<number>
   totals(now: number): Promise<Totals>
   callsByOutcome(): Promise<Totals['callsByOutcome']>
   /**
@@ -140,6 +147,7 @@ const A_MINUTE_MS = 60_000
 export function reports(reader: Connection): Reports {
   return {
     batches: (which) => reader.read(async (tx) => batchReports(tx, which, await readBudgets(tx))),
+    batchCount: () => reader.read((tx) => getNumber(tx, 'select count(*) as n from batch where dropping = 0')),
     callsByOutcome: () => reader.read(callsByOutcome),
     totals: (now) => reader.read(async (tx) => totals(tx, now, await readBudgets(tx))),
     look: (which, now) =>
@@ -170,16 +178,17 @@ export function reports(reader: Connection): Reports {
 
 async function batchReports(
   tx: Transaction,
-  { batchId, limit, roughly = false }: WhichBatches,
+  { batchId, limit, offset = 0, roughly = false }: WhichBatches,
   budgets: readonly Budget[],
 ): Promise<readonly BatchReport[]> {
   const condition = batchId === undefined ? '' : 'and id = @batchId'
-  const rows = await visibleBatches(tx, `${condition} order by completed_at is not null, id desc limit @limit`, {
+  const rows = await visibleBatches(tx, `${condition} order by ${UNFINISHED_FIRST_SQL} limit @limit offset @offset`, {
     limit,
+    offset,
     ...(batchId === undefined ? {} : { batchId }),
   })
   const list: BatchReport[] = []
-  for (const row of rows.toSorted((a, b) => b.id - a.id)) list.push(await batchReport(tx, row, budgets, roughly))
+  for (const row of rows) list.push(await batchReport(tx, row, budgets, roughly))
   return list
 }
 

@@ -1,12 +1,10 @@
 import type { StatusReport } from '../batches/status-report.js'
 import type { Settings } from '../config/settings.js'
 import type { Logger } from '../domain/logger.js'
-import type { Store } from '../store/store.js'
+import type { Store, WhichBatches } from '../store/store.js'
 import type { BoardActions, BoardQueue } from './adapters.js'
 
-export interface WhichReport {
-  /** Only this batch. Default: the latest ones. */
-  readonly batchId?: number | undefined
+export interface WhichReport extends Partial<WhichBatches> {
   /** Why Redis is not asked: then the report is from the store alone. */
   readonly redisProblem?: string
 }

@@ -41,17 +41,6 @@ describe('finding a batch', () => {
     expect(await find('nothing')).toBeUndefined()
     expect(await find('99')).toBeUndefined()
   })
-
-  test('reports come latest first, no more than asked for; what is done gives way to what is not', async () => {
-    const ids = [await released(store, ['a']), await released(store, ['b']), await released(store, ['c'])]
-    const listed = async (which: { batchId?: number; limit: number }): Promise<number[]> =>
-      (await store.reports.batches(which)).map((report) => report.batch.id)
-    expect(await listed({ limit: 2 })).toEqual(ids.slice(1).reverse())
-    expect(await listed({ batchId: ids[0] ?? 0, limit: 9 })).toEqual([ids[0]])
-    await settle(store, 'c', 'answered')
-    expect(await listed({ limit: 2 })).toEqual([ids[1], ids[0]])
-    expect(await listed({ limit: 3 })).toEqual(ids.toReversed())
-  })
 })
 
 test('needs: what each released batch may still be charged, in the order in which they run', async () => {
@@ -71,6 +60,30 @@ test('needs: what each released batch may still be charged, in the order in whic
     { batchId: low, credits: 3, callsLastMinute: 0 },
   ])
   expect((await store.reports.batches({ batchId: capped, limit: 1 }))[0]?.creditsNeeded).toBe(1)
+})
+
+test('unfinished batches come first, in the order in which they run, then finished ones, the last one first', async () => {
+  const long = await released(store, ['a', 'b'])
+  const withheld = await released(store, ['b', 'c'], { maxCredits: 0 })
+  const early = await released(store, ['d'])
+  const late = await released(store, ['e'])
+  await settle(store, 'e', 'answered')
+  await settle(store, 'd', 'answered')
+  const low = await released(store, ['f'], {}, { priority: 'low' })
+  const loading = await loaded(store, ['g'])
+  const next = await released(store, ['h'])
+  const urgent = await released(store, ['i'], {}, { priority: 'high' })
+  const ids = async (limit: number, offset = 0) =>
+    (await store.reports.batches({ limit, offset })).map(({ batch }) => batch.id)
+  // Both finished at the same moment.
+  const order = [urgent, long, next, low, loading, withheld, late, early]
+  expect(await ids(20)).toEqual(order)
+  expect(await ids(3, 2)).toEqual(order.slice(2, 5))
+  expect(await store.reports.batchCount()).toBe(8)
+  expect((await store.reports.batches({ batchId: late, limit: 9 })).map(({ batch }) => batch.id)).toEqual([late])
+  await settle(store, 'a', 'answered')
+  await close(store, await granted(store, 'b'), 'answered', { now: 90_000 })
+  expect((await ids(20)).slice(-3)).toEqual([long, late, early])
 })
 
 test('a rough report looks for withheld rows only when the cap is used up', async () => {

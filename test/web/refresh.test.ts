@@ -15,9 +15,9 @@ let profile: string
 let page: Page
 
 beforeAll(async () => {
-  const report: TestBoard['options']['report'] = async ({ batchId } = {}) => ({
+  const report: TestBoard['options']['report'] = async (which = {}) => ({
     ...shown,
-    batches: await batchesOf(board.store, batchId),
+    batches: await batchesOf(board.store, { limit: 20, ...which }),
   })
   board = await setup({ report })
   profile = await mkdtemp(join(tmpdir(), 'chromium-'))

@@ -7,7 +7,7 @@ import type { StatusReport } from '../../src/batches/status-report.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import type { ActivityStore } from '../../src/store/activity.js'
 import { openStore } from '../../src/store/open-store.js'
-import type { Reports, Store } from '../../src/store/store.js'
+import type { Reports, Store, WhichBatches } from '../../src/store/store.js'
 import type { TimelineStore } from '../../src/store/timeline.js'
 import type { BoardOptions } from '../../src/web/board-options.js'
 import { type Board, startBoard } from '../../src/web/start-board.js'
@@ -80,10 +80,10 @@ export async function setup(settings: Partial<BoardOptions> = {}, scenery: Scene
     },
     confirmAbove: 500,
     now: Date.now,
-    report: async ({ batchId, redisProblem } = {}) => {
+    report: async ({ redisProblem, ...which } = {}) => {
       asked += 1
       const queue = { ...aReport().queue, reason: redisProblem ?? reason }
-      return aReport({ queue, batches: await batchesOf(store, batchId) })
+      return aReport({ queue, batches: await batchesOf(store, { limit: 20, ...which }) })
     },
     ready: async () => ({ ok: true, reason: 'Redis and the store answer.' }),
     log: silentLogger,
@@ -118,10 +118,9 @@ export async function setup(settings: Partial<BoardOptions> = {}, scenery: Scene
   }
 }
 
-export async function batchesOf(store: Store, batchId: number | undefined): Promise<StatusReport['batches']> {
-  if (batchId === undefined) return []
+export async function batchesOf(store: Store, which: WhichBatches): Promise<StatusReport['batches']> {
   const settings = { rateLimit: 'auto', autoResumeHours: 24, creditReserve: 0, activeHours: null } as const
-  return (await status({ store, queue: null, now: Date.now, settings }, { batchId, limit: 1 })).batches
+  return (await status({ store, queue: null, now: Date.now, settings }, which)).batches
 }
 
 export const A_FINGERPRINT = '0123456789abcdef0123456789abcdef'

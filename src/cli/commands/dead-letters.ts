@@ -125,7 +125,8 @@ async function listAll(cli: Cli, options: LetterOptions, words: readonly string[
 /** An invalid row is no dead letter, but whoever misses a row looks for it here. */
 async function latestWithInvalid({ store }: Session): Promise<BatchReport | null> {
   const batches = await store.reports.batches({ limit: LOOKED_AT })
-  return batches.find(({ invalid }) => invalid > 0) ?? null
+  const latestFirst = batches.toSorted((a, b) => b.batch.id - a.batch.id)
+  return latestFirst.find(({ invalid }) => invalid > 0) ?? null
 }
 
 async function showOne(cli: Cli, search: string): Promise<ExitCode> {

@@ -24,7 +24,7 @@ export function define(command: Command, act: Act): void {
     .description(
       'Shows what is done, what is due and what it cost. The first line explains the current state: running, rate limited, paused or idle.',
     )
-    .argument('[batch]', 'id or name (default: the 20 most recent, unfinished first)')
+    .argument('[batch]', 'id or name (default: 20, unfinished first, then the last to finish)')
     .option('-w, --watch', 'refresh every second until Ctrl-C')
     .option('--unknown', 'list every call of unknown outcome instead')
     .option('--seen', 'with --unknown: leave them out of `status` from now on')

@@ -1,10 +1,47 @@
 import type { BatchStatus } from '../../batches/status-report.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import { ROW_STATUSES } from '../../domain/states.js'
-import { usePage } from './layout.js'
+import { Page, usePage } from './layout.js'
 import { Panel, When } from './parts.js'
 
-export function BatchList({ batches }: { readonly batches: readonly BatchStatus[] }) {
+export interface BatchListPage {
+  readonly batches: readonly BatchStatus[]
+  /** From 1 on. */
+  readonly page: number
+  readonly pages: number
+  /** Of all pages. */
+  readonly count: number
+}
+
+export function AllBatches({ batches, page, pages, count }: BatchListPage) {
+  const { base } = usePage()
+  const links = [
+    { text: 'Previous', to: page - 1 },
+    { text: 'Next', to: page + 1 },
+  ].filter(({ to }) => to >= 1 && to <= pages)
+  return (
+    <Page title="All batches" isLive>
+      <div class="page-head">
+        <h1>All batches</h1>
+        <p class="quiet">
+          {pluralize(count, 'batch')}, unfinished first
+          {pages === 1 ? '' : `; page ${formatNumber(page)} of ${formatNumber(pages)}`}
+        </p>
+      </div>
+      <BatchList batches={batches} />
+      {links.length === 0 ? null : (
+        <nav class="ranges" aria-label="Pages of the list">
+          {links.map(({ text, to }) => (
+            <a href={`${base}/batches?page=${to}`}>{text}</a>
+          ))}
+        </nav>
+      )}
+    </Page>
+  )
+}
+
+/** @param props.more how many more there are */
+export function BatchList({ batches, more = 0 }: { readonly batches: readonly BatchStatus[]; readonly more?: number }) {
   const { base } = usePage()
   return (
     <Panel id="batches" title="Batches">
@@ -32,6 +69,11 @@ export function BatchList({ batches }: { readonly batches: readonly BatchStatus[
           ))}
         </ul>
       )}
+      {more > 0 ? (
+        <p class="more">
+          <a href={`${base}/batches`}>and {formatNumber(more)} more</a>
+        </p>
+      ) : null}
     </Panel>
   )
 }

@@ -11,7 +11,7 @@ import type { BoardOptions } from '../board-options.js'
 import { renderReport } from '../report.js'
 import type { RedisReads } from '../silence.js'
 import { BatchPage } from './batch.js'
-import { doneOf } from './batch-list.js'
+import { AllBatches, doneOf } from './batch-list.js'
 import { chartData, chartWindowBetween } from './chart-data.js'
 import { Confirm } from './confirm.js'
 import { Found, type FoundData } from './found.js'
@@ -19,6 +19,7 @@ import type { PageContext } from './layout.js'
 import { liveReport, page } from './respond.js'
 import { batchTimeline } from './timeline.js'
 
+const BATCHES_ON_A_PAGE = 50
 const LONGEST_QUERY = 200
 const MOST_FOUND = 20
 
@@ -43,12 +44,21 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
     return batch
   }
 
+  web.get('/batches', async (c) => {
+    const count = await store.reports.batchCount()
+    const pages = Math.max(1, Math.ceil(count / BATCHES_ON_A_PAGE))
+    const number = Math.min(pages, Number(/^[1-9]\d{0,8}$/.exec(c.req.query('page') ?? '')?.[0] ?? 1))
+    const which = { limit: BATCHES_ON_A_PAGE, offset: (number - 1) * BATCHES_ON_A_PAGE }
+    const { report } = await liveReport(options, redisReads, which)
+    return page(c, context(), <AllBatches batches={report.batches} page={number} pages={pages} count={count} />)
+  })
+
   web.get('/batches/:id{[0-9]+}', async (c) => {
     const view = context()
     const batch = await batchOf(c.req.param('id'))
     const window = chartWindowBetween(batch.createdAt, batch.completedAt ?? view.now)
     const [live, activity, timeline, deadLetters] = await Promise.all([
-      liveReport(options, redisReads, batch.id),
+      liveReport(options, redisReads, { batchId: batch.id, limit: 1 }),
       store.activity.read({ ...window, now: view.now, batchId: batch.id }),
       batchTimeline(batch, store.timeline, view.now),
       store.reports.deadLetterGroups({ batchId: batch.id }),

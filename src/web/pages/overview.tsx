@@ -13,13 +13,15 @@ export interface OverviewData extends LiveReport {
   readonly charts: ChartData
   readonly range: Range
   readonly timeline: readonly TimelineEntry[]
+  /** In the store, shown or not. */
+  readonly batchCount: number
 }
 
 const RANGE_NAMES: Readonly<Record<Range, string>> = { hour: 'Last hour', night: '12 hours', week: 'Week' }
 
 export function Overview({ data }: { readonly data: OverviewData }) {
   const { base } = usePage()
-  const { report, isRedisAway, charts, range, timeline } = data
+  const { report, isRedisAway, charts, range, timeline, batchCount } = data
   return (
     <Page title={titleOf(report.queue, isRedisAway)} section="overview" deadLetters={report.queue.dead_letters} isLive>
       <Banner report={report} isRedisAway={isRedisAway} level={1} />
@@ -37,7 +39,7 @@ export function Overview({ data }: { readonly data: OverviewData }) {
         </div>
         <Charts data={charts} />
       </section>
-      <BatchList batches={report.batches} />
+      <BatchList batches={report.batches} more={batchCount - report.batches.length} />
       <Workers workers={report.workers} />
       <Timeline entries={timeline} />
     </Page>

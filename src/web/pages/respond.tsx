@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { StatusReport } from '../../batches/status-report.js'
 import { UnreachableError } from '../../domain/errors.js'
+import type { WhichBatches } from '../../store/store.js'
 import type { BoardOptions } from '../board-options.js'
 import type { RedisReads } from '../silence.js'
 import { type PageContext, PageProvider } from './layout.js'
@@ -31,11 +32,15 @@ export interface LiveReport {
 }
 
 /** With Redis away the page is still there: the store knows what is done, and says what is wrong. */
-export async function liveReport(options: BoardOptions, redisReads: RedisReads, batchId?: number): Promise<LiveReport> {
+export async function liveReport(
+  options: BoardOptions,
+  redisReads: RedisReads,
+  which: Partial<WhichBatches> = {},
+): Promise<LiveReport> {
   try {
-    return { report: await redisReads(REDIS_WITHIN_MS, () => options.report({ batchId })), isRedisAway: false }
+    return { report: await redisReads(REDIS_WITHIN_MS, () => options.report(which)), isRedisAway: false }
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error
-    return { report: await options.report({ batchId, redisProblem: error.message }), isRedisAway: true }
+    return { report: await options.report({ ...which, redisProblem: error.message }), isRedisAway: true }
   }
 }

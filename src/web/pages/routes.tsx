@@ -41,12 +41,13 @@ export function pageRoutes(options: BoardOptions, redisReads: RedisReads): Hono 
     const range = RANGES.find((known) => known === c.req.query('range')) ?? 'hour'
     const view = context()
     const window = chartWindowOf(range, view.now)
-    const [found, activity, timeline] = await Promise.all([
+    const [found, activity, timeline, batchCount] = await Promise.all([
       liveReport(options, redisReads),
       store.activity.read({ ...window, now: view.now }),
       store.timeline.list(SHOWN_ENTRIES),
+      store.reports.batchCount(),
     ])
-    const data = { ...found, charts: chartData(activity, window), range, timeline }
+    const data = { ...found, charts: chartData(activity, window), range, timeline, batchCount }
     return page(c, view, <Overview data={data} />)
   })
 
