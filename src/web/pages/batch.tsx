@@ -175,7 +175,8 @@ export function InvalidRows({ groups }: { readonly groups: readonly InvalidGroup
       <ul class="examples">
         {groups.map((group) => (
           <li>
-            <strong>{pluralize(group.rows, 'row')}</strong> {group.problem} <RowNames rows={group.examples} />
+            <strong>{pluralize(group.rows, 'row')}</strong> <bdi>{group.problem}</bdi>{' '}
+            <RowNames rows={group.examples} />
           </li>
         ))}
       </ul>

@@ -1,5 +1,6 @@
 import type { Child } from 'hono/jsx'
 import { Page } from './layout.js'
+import { Prose } from './parts.js'
 
 /** Asks before something that costs or cannot be undone. */
 export function Confirm(props: {
@@ -15,9 +16,13 @@ export function Confirm(props: {
   return (
     <Page title={title}>
       <section class="panel confirm" aria-labelledby="question">
-        <h1 id="question">{title}</h1>
+        <h1 id="question">
+          <Prose text={title} />
+        </h1>
         {facts.map((fact) => (
-          <p>{fact}</p>
+          <p>
+            <Prose text={fact} />
+          </p>
         ))}
         <form method="post" action={action} class="actions">
           {children}

@@ -143,7 +143,7 @@ export function DeadLetterGroups(props: { readonly groups: readonly DeadLetterGr
         <section class="panel group" aria-label={titleOf(group)}>
           <div class="panel-head">
             <h2>
-              <span class="cause">{titleOf(group)}</span>{' '}
+              <bdi class="cause">{titleOf(group)}</bdi>{' '}
               <span class="quiet">
                 {pluralize(group.searches, 'search')}, {pluralize(group.rows, 'row')}
               </span>
@@ -197,7 +197,12 @@ export function RowNames({ rows }: { readonly rows: readonly RowName[] }) {
   const more = rows.length > ROWS_NAMED ? ', …' : ''
   return named.length === 0 ? null : (
     <span class="quiet">
-      {named.join(', ')}
+      {named.map((name, index) => (
+        <>
+          {index === 0 ? '' : ', '}
+          <bdi>{name}</bdi>
+        </>
+      ))}
       {more}
     </span>
   )

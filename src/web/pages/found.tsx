@@ -4,8 +4,8 @@ import { figureOr, formatDateTime, formatNumber, pluralize, truncate } from '../
 import { deriveTags } from '../../domain/tags.js'
 import type { FoundSearch } from '../../store/findings.js'
 import type { Batch, RowReport, SearchReport } from '../../store/store.js'
-import { Page, usePage } from './layout.js'
-import { Panel, Prose, Table } from './parts.js'
+import { Page } from './layout.js'
+import { Link, Panel, Prose, Table } from './parts.js'
 
 /** What the search box finds: a row by id, a search by fingerprint or by words of its query, a batch by name. */
 export interface FoundData {
@@ -21,14 +21,19 @@ export interface FoundData {
 }
 
 export function Found({ data }: { readonly data: FoundData }) {
-  const { base } = usePage()
   const { text, batch, row, search, searches, hasMore, problem } = data
   const isNothing = batch === null && row === null && search === null && searches.length === 0
   return (
     <Page title={text} find={text}>
       <div class="page-head">
-        <h1>“{text}”</h1>
-        {problem !== null ? <p class="quiet">{problem}</p> : null}
+        <h1>
+          “<bdi>{text}</bdi>”
+        </h1>
+        {problem !== null ? (
+          <p class="quiet">
+            <Prose text={problem} />
+          </p>
+        ) : null}
         {isNothing && problem === null ? (
           <p class="quiet">
             Nothing has this id, fingerprint or name, and no query contains it. Ids are case-sensitive.
@@ -37,7 +42,7 @@ export function Found({ data }: { readonly data: FoundData }) {
       </div>
       {batch === null ? null : (
         <Panel id="batch" title="Batch">
-          <a href={`${base}/batches/${batch.id}`}>{batch.name}</a>
+          <Link to={`/batches/${batch.id}`}>{batch.name}</Link>
         </Panel>
       )}
       {row === null ? null : <RowSection row={row} />}
@@ -47,7 +52,7 @@ export function Found({ data }: { readonly data: FoundData }) {
           <ul class="examples">
             {searches.map((each) => (
               <li>
-                <a href={`${base}/find?q=${each.search}`}>{each.query}</a> <span class="quiet">{each.state}</span>
+                <Link to={`/find?q=${each.search}`}>{each.query}</Link> <span class="quiet">{each.state}</span>
               </li>
             ))}
             {hasMore ? <li class="quiet">The latest {searches.length} are shown.</li> : null}
@@ -59,13 +64,12 @@ export function Found({ data }: { readonly data: FoundData }) {
 }
 
 function RowSection({ row }: { readonly row: RowReport }) {
-  const { base } = usePage()
   const id = row.key === null ? '' : `, id ${row.key}`
   return (
     <Panel id="row" title={`Row ${formatNumber(row.position)}${id}`}>
       <Facts
         facts={[
-          ['Batch', <a href={`${base}/batches/${row.batch.id}`}>{row.batch.name}</a>],
+          ['Batch', <Link to={`/batches/${row.batch.id}`}>{row.batch.name}</Link>],
           ['Status', row.status.replace('_', ' ')],
           ['Problem', row.problem],
           ...cellsOf(row),
@@ -94,7 +98,6 @@ const ROWS_SHOWN = 20
 const TRACKS_SHOWN = 10
 
 function SearchSections({ search, withRows }: { readonly search: SearchReport; readonly withRows: boolean }) {
-  const { base } = usePage()
   const { request, death, calls, items } = search
   const tracks = search.answer === null ? null : parseTracks(search.answer)
   return (
@@ -142,8 +145,12 @@ function SearchSections({ search, withRows }: { readonly search: SearchReport; r
           <ul class="examples">
             {items.slice(0, ROWS_SHOWN).map((item) => (
               <li>
-                <a href={`${base}/batches/${item.batchId}`}>{item.batchName}</a>, row {formatNumber(item.position)}
-                {item.key === null ? '' : `, id ${item.key}`}
+                <Link to={`/batches/${item.batchId}`}>{item.batchName}</Link>, row {formatNumber(item.position)}
+                {item.key === null ? null : (
+                  <>
+                    , id <bdi>{item.key}</bdi>
+                  </>
+                )}
               </li>
             ))}
             {items.length > ROWS_SHOWN ? (
@@ -177,7 +184,8 @@ function Answer({ tracks }: { readonly tracks: NonNullable<ReturnType<typeof par
           <ul class="examples" aria-label={pluralize(tracks.length, 'track')}>
             {tracks.slice(0, TRACKS_SHOWN).map((track) => (
               <li>
-                {truncate(track.title ?? track.id, 100)}, {truncate(track.artist ?? 'unknown artist', 80)}{' '}
+                <bdi>{truncate(track.title ?? track.id, 100)}</bdi>,{' '}
+                <bdi>{truncate(track.artist ?? 'unknown artist', 80)}</bdi>{' '}
                 <span class="quiet">
                   {[track.genre, track.bpm === null ? null : `${track.bpm} bpm`, track.key]
                     .filter((fact) => fact !== null)

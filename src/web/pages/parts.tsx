@@ -32,9 +32,13 @@ export function Table({ head, children }: { readonly head: readonly string[]; re
   )
 }
 
-/** Commands in `backticks` as code. */
+/** They turn round the text after them. A sentence of ours may quote a user's text with one. */
+const DIRECTION_MARKS = /[\u202A-\u202E\u2066-\u2069]/g
+
+/** A sentence of ours. Commands in `backticks` are code. */
 export function Prose({ text }: { readonly text: string }) {
-  return <>{text.split('`').map((part, index) => (index % 2 === 1 ? <code>{part}</code> : part))}</>
+  const parts = text.replace(DIRECTION_MARKS, '').split('`')
+  return <>{parts.map((part, index) => (index % 2 === 1 ? <code>{part}</code> : part))}</>
 }
 
 /** What a button has just done; null: nothing. */
@@ -55,8 +59,14 @@ export function When({ at }: { readonly at: number }) {
   )
 }
 
-/** To another page of the board. Plain text in a file, which has no other pages. */
+/** A user's text that leads to another page of the board. Plain text in a file, which has no other pages. */
 export function Link({ to, children }: { readonly to: string; readonly children: Child }) {
   const { base, isFile } = usePage()
-  return isFile ? <span>{children}</span> : <a href={base + to}>{children}</a>
+  return isFile ? (
+    <bdi>{children}</bdi>
+  ) : (
+    <a href={base + to}>
+      <bdi>{children}</bdi>
+    </a>
+  )
 }

@@ -7,7 +7,7 @@ import type { StatusReport } from '../../src/batches/status-report.js'
 import { released, settle } from '../store/setup.js'
 import { aReport, batchesOf, setup, type TestBoard } from './setup.js'
 
-/** A page that follows the state by itself takes nothing from whoever is at it. In a real Chromium. */
+/** Our pages in a real Chromium: one that follows the state takes nothing from whoever is at it. */
 let board: TestBoard
 let shown: StatusReport
 let browser: BrowserContext
@@ -127,6 +127,49 @@ test('the notice of an old state names the present cause', async () => {
   await page.unroute(`${board.url}/`)
   await notice.waitFor({ state: 'hidden' })
 })
+
+test('text that turns the direction of writing round does not reach beyond itself', async () => {
+  const turned = '\u202Eevil'
+  const id = await released(board.store, ['slow', 'slower'], {}, { name: turned })
+  await released(board.store, [`${turned} query`], {}, { name: `${turned} 2` })
+  await settle(board.store, 'slow', 'unreadable')
+  await settle(board.store, `${turned} query`, 'unreadable')
+  say(`Paused by hand (${turned}). 120 searches wait.`, OUT_OF_CREDITS)
+  await page.goto(board.url)
+  expect(await runsForwards('120 searches wait')).toBe(true)
+  expect(await runsForwards('was released')).toBe(true)
+  await page.goto(`${board.url}/dead-letters`)
+  expect(await runsForwards(' (1)')).toBe(true)
+  expect(await runsForwards('row-1')).toBe(true)
+  await page.goto(`${board.url}/find?q=evil`)
+  expect(await runsForwards('dead')).toBe(true)
+  await page.goto(`${board.url}/batches/${id}`)
+  await page.getByRole('button', { name: 'Cancel the batch' }).click()
+  expect(await runsForwards('?')).toBe(true)
+})
+
+/** Whether each text with these words on the page shows them from left to right, after what is in front of them. */
+function runsForwards(words: string): Promise<boolean> {
+  return page.evaluate(`(() => {
+    const words = ${JSON.stringify(words)}
+    const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT)
+    const found = []
+    while (texts.nextNode()) {
+      const { currentNode: text } = texts
+      const at = text.data.indexOf(words)
+      if (at < 0 || text.parentElement.matches('option')) continue
+      const leftOf = (index) => {
+        const range = document.createRange()
+        range.setStart(text, index)
+        range.setEnd(text, index + 1)
+        return range.getBoundingClientRect().left
+      }
+      const from = Math.max(0, at - 1)
+      found.push(from === at + words.length - 1 || leftOf(from) < leftOf(at + words.length - 1))
+    }
+    return found.length > 0 && found.every((isForwards) => isForwards)
+  })()`)
+}
 
 async function holdMouseOn(button: Locator): Promise<void> {
   await button.hover()
