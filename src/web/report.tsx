@@ -51,7 +51,7 @@ export const REPORT_FILE: FileKind = { name: 'a report', start: /^<!doctype html
 /** @returns the text of the file */
 export async function renderReport(store: ReportSource, report: BatchReport, now: number): Promise<string> {
   const data = await reportData(store, report, now)
-  return `${render({ base: '', now, readOnly: true, isFile: true }, <Report data={data} />)}\n`
+  return `${render({ base: '', now, readOnly: true, isFile: true, deadLetters: 0 }, <Report data={data} />)}\n`
 }
 
 async function reportData(store: ReportSource, report: BatchReport, now: number): Promise<ReportData> {

@@ -160,6 +160,13 @@ describe('dead letters', () => {
   })
 })
 
+test('the menu of each page has the number of dead letters', async () => {
+  const badge = 'Dead letters<span class="badge">3</span>'
+  for (const path of ['/', '/dead-letters?status=500', `/batches/${batch}`, '/batches', '/find?q=drums'])
+    expect([path, await textOf(path)]).toEqual([path, expect.stringContaining(badge)])
+  expect(await (await board.post(`/batches/${batch}/cancel`)).text()).toContain(badge)
+})
+
 test('calls of unknown outcome are listed until somebody has seen them', async () => {
   await board.store.calls.expire(Date.now())
   expect((await board.store.reports.totals(Date.now())).unknownUnseen).toBe(1)

@@ -28,7 +28,7 @@ function noSuchBatch(id: string): UsageError {
 }
 
 /** One batch: its page, its downloads, release and cancel; and the search box. */
-export function batchRoutes(options: BoardOptions, redisReads: RedisReads, context: () => PageContext): Hono {
+export function batchRoutes(options: BoardOptions, redisReads: RedisReads, context: () => Promise<PageContext>): Hono {
   const web = new Hono()
   const { store, now, log } = options
 
@@ -50,11 +50,11 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
     const number = Math.min(pages, Number(/^[1-9]\d{0,8}$/.exec(c.req.query('page') ?? '')?.[0] ?? 1))
     const which = { limit: BATCHES_ON_A_PAGE, offset: (number - 1) * BATCHES_ON_A_PAGE }
     const { report } = await liveReport(options, redisReads, which)
-    return page(c, context(), <AllBatches batches={report.batches} page={number} pages={pages} count={count} />)
+    return page(c, await context(), <AllBatches batches={report.batches} page={number} pages={pages} count={count} />)
   })
 
   web.get('/batches/:id{[0-9]+}', async (c) => {
-    const view = context()
+    const view = await context()
     const batch = await batchOf(c.req.param('id'))
     const window = chartWindowBetween(batch.createdAt, batch.completedAt ?? view.now)
     const [live, activity, timeline, deadLetters] = await Promise.all([
@@ -113,7 +113,7 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
     if ((credits > options.confirmAbove || losesCap) && !(Number(fields.confirmed) >= credits)) {
       return page(
         c,
-        context(),
+        await context(),
         <Confirm
           title={`Release ${batch.name}?`}
           facts={[
@@ -143,7 +143,7 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
       const open = report.waiting + report.withheld
       return page(
         c,
-        context(),
+        await context(),
         <Confirm
           title={`Cancel ${batch.name}?`}
           facts={[
@@ -166,7 +166,7 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
   web.get('/find', async (c) => {
     const text = (c.req.query('q') ?? '').trim().slice(0, LONGEST_QUERY)
     if (text === '') return c.redirect(`${options.path}/`)
-    return page(c, context(), <Found data={await find(options, text)} />)
+    return page(c, await context(), <Found data={await find(options, text)} />)
   })
   return web
 }

@@ -17,7 +17,7 @@ const MOST_CALLS = 20
  * The page of dead letters, and its buttons. A retry asks first if it may cost more than TRACKYARD_CONFIRM_ABOVE, or
  * may buy an answer again.
  */
-export function deadLetterRoutes(options: BoardOptions, context: () => PageContext): Hono {
+export function deadLetterRoutes(options: BoardOptions, context: () => Promise<PageContext>): Hono {
   const web = new Hono()
   const { store } = options
 
@@ -41,7 +41,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
       batches,
       done: doneFrom(query),
     }
-    return page(c, context(), <DeadLetters data={data} />)
+    return page(c, await context(), <DeadLetters data={data} />)
   })
 
   web.post('/actions/unknown-seen', async (c) => {
@@ -58,7 +58,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const confirmed = needsConfirmation(price, options.confirmAbove) ? named : price
     const sentBack = await store.deadLetters.retryUpTo(confirmed, filter)
     if (sentBack === null)
-      return page(c, context(), <AskRetry price={await store.deadLetters.price(filter)} filter={filter} />)
+      return page(c, await context(), <AskRetry price={await store.deadLetters.price(filter)} filter={filter} />)
     const { retried, due } = sentBack
     options.log.info({ event: 'dead_letters.retried', retried, due }, 'dead letters retried on the board')
     return back(c, options, filter, { retried, due })
@@ -69,7 +69,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const filter = filterFrom(fields)
     const discarded = await store.deadLetters.discardUpTo(countIn(fields.confirmed), filter)
     if (discarded === null)
-      return page(c, context(), <AskDiscard searches={await store.deadLetters.count(filter)} filter={filter} />)
+      return page(c, await context(), <AskDiscard searches={await store.deadLetters.count(filter)} filter={filter} />)
     options.log.info({ event: 'dead_letters.discarded', discarded }, 'dead letters discarded on the board')
     return back(c, options, filter, { discarded })
   })

@@ -8,6 +8,8 @@ export interface PageContext {
   readonly readOnly: boolean
   /** A report in a file: without links to other pages. */
   readonly isFile: boolean
+  /** How many there are, for the menu. */
+  readonly deadLetters: number
 }
 
 const Current = createContext<PageContext | null>(null)
@@ -25,22 +27,20 @@ export function Page(props: {
   readonly title: string
   /** Marked in the navigation. */
   readonly section?: 'overview' | 'dead letters'
-  /** How many there are. */
-  readonly deadLetters?: number
   /** The script refreshes it. Without the script it is complete. */
   readonly isLive?: boolean
   /** The text in the search box. */
   readonly find?: string
   readonly children: Child
 }) {
-  const { base } = usePage()
+  const { base, deadLetters } = usePage()
   const links = [
     { href: `${base}/`, text: 'Overview', isHere: props.section === 'overview' },
     {
       href: `${base}/dead-letters`,
       text: 'Dead letters',
       isHere: props.section === 'dead letters',
-      count: props.deadLetters,
+      count: deadLetters,
     },
     { href: `${base}/queues`, text: 'Queues', isHere: false },
     { href: `${base}/metrics`, text: 'Metrics', isHere: false },

@@ -23,7 +23,7 @@ export function Overview({ data }: { readonly data: OverviewData }) {
   const { base } = usePage()
   const { report, isRedisAway, charts, range, timeline, batchCount } = data
   return (
-    <Page title={titleOf(report.queue, isRedisAway)} section="overview" deadLetters={report.queue.dead_letters} isLive>
+    <Page title={titleOf(report.queue, isRedisAway)} section="overview" isLive>
       <Banner report={report} isRedisAway={isRedisAway} level={1} />
       <Figures report={report} isRedisAway={isRedisAway} />
       <section class="panel" aria-labelledby="activity">

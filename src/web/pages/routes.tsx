@@ -25,12 +25,14 @@ const ASSETS = {
 export function pageRoutes(options: BoardOptions, redisReads: RedisReads): Hono {
   const web = new Hono()
   const { store } = options
-  const context = (): PageContext => ({
+  const frame = (deadLetters: number): PageContext => ({
     base: options.path,
     now: options.now(),
     readOnly: options.readOnly,
     isFile: false,
+    deadLetters,
   })
+  const context = async () => frame(await store.deadLetters.count({}))
 
   for (const [name, type] of Object.entries(ASSETS)) {
     const text = readFileSync(new URL(`../assets/${name}`, import.meta.url), 'utf8')
@@ -39,7 +41,7 @@ export function pageRoutes(options: BoardOptions, redisReads: RedisReads): Hono 
 
   web.get('/', async (c) => {
     const range = RANGES.find((known) => known === c.req.query('range')) ?? 'hour'
-    const view = context()
+    const view = await context()
     const window = chartWindowOf(range, view.now)
     const [found, activity, timeline, batchCount] = await Promise.all([
       liveReport(options, redisReads),
@@ -66,7 +68,8 @@ export function pageRoutes(options: BoardOptions, redisReads: RedisReads): Hono 
     const status = statusOf(error)
     if (status === 503) logFailure(options.log, error, c.req.path)
     const title = status === 503 ? 'The board cannot answer' : 'That cannot be done'
-    return page(c, context(), <Problem title={title} message={messageOf(error)} />, status)
+    // The store may be what cannot answer.
+    return page(c, frame(0), <Problem title={title} message={messageOf(error)} />, status)
   })
   return web
 }
