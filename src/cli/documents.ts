@@ -191,7 +191,7 @@ const kinds = {
         host: text.nullable(),
         pid: z.int().nullable(),
         since: time.nullable(),
-        in_flight: count.nullable(),
+        in_flight: count.nullable().describe('at its last heartbeat'),
         write_failure: text.nullable().describe('why it makes no calls'),
       }),
     ),

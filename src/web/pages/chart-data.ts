@@ -72,7 +72,7 @@ export interface ChartData {
   readonly stops: readonly StopTime[]
 }
 
-/** What a batch was at its beginning is known: nothing. What it is at its end, or now, is in its report. */
+/** A batch begins with nothing done. These are its figures now, or at its end. */
 export interface ChartedBatch {
   /** Epoch milliseconds. */
   readonly from: number
