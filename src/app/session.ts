@@ -174,6 +174,8 @@ export async function openFeeding(session: Session, signal: AbortSignal = NEVER_
   signal.throwIfAborted()
   const open = async () => {
     const queue = await session.openQueue()
+    // What another Redis than the workers' is fed with would never be called.
+    await requireOwnRedis({ ...session, queue })
     const setRate = () => applyRateLimit({ ...session, queue, rateLimit: session.settings.rateLimit })
     // 'elsewhere': another process is restoring this Redis now and will feed it.
     return { queue, isOurs: (await recoverRedis({ ...session, queue, setRate })) !== 'elsewhere' }

@@ -10,7 +10,7 @@ import { type PostgresServer, postgresBinaries, startPostgresServer } from '../.
 import { startPostgresProxy } from '../support/postgres-proxy.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
-import { catalogText, type Process, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
+import { catalogText, type Process, QUERY, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 const here = postgresBinaries() === null ? describe.skip : describe
@@ -199,13 +199,16 @@ here('several machines', () => {
     const onSecond = { ...machine('second'), TRACKYARD_REDIS_URL: second.url }
     try {
       await play('two_redis', async (system) => {
-        await system.submit(200)
+        const path = await system.submit(200)
         const worker = await system.startWorker({ ...machine('first'), TRACKYARD_RATE_LIMIT: '400' })
         const refused = await system.start('dist/workers/worker.js', [], onSecond).exited
         expect(refused.code).toBe(78)
         expect(refused.stderr).toContain(`use another Redis (Redis at ${redis.url})`)
         expect(await second.command('GET', '{trackyard}:store')).toMatch(/^\$-1/)
         expect((await system.cli(['status'], { env: onSecond })).stdout).toMatch(/is not what the workers .* use/)
+        const again = ['submit', path, '--query', QUERY, '--yes']
+        const submitted = await system.cli(again, { env: onSecond })
+        expect(submitted.stderr).toMatch(/Nothing is queued yet\. .* is not what the workers .* use/)
         // One that has lost its data is filled again by whoever uses it: more calls than were in flight.
         await redis.flush()
         await calls(system, system.simulator.calls().length + 20)
