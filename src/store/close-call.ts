@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { Decision } from '../domain/decision.js'
 import { type CallOutcome, isCharged, type ResponseFacts } from '../domain/outcome.js'
 import type { SearchRef } from '../domain/search-id.js'
@@ -252,7 +253,11 @@ async function endSearch(
     if (isDead && decision.death.reason === 'refused')
       tx.send('update batch set refused = refused + 1 where id = @batchId', { batchId: call.batch_id })
   }
-  if (decision.pause !== null) await addPause(tx, { cause: decision.pause, since: now, detail: decision.death.error })
+  if (decision.pause !== null) {
+    // The other workers may have a good key.
+    const detail = `${decision.death.error}; the key of pid ${process.pid} on ${hostname()}`
+    await addPause(tx, { cause: decision.pause, since: now, detail })
+  }
 }
 
 /**

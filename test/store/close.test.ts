@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { describe, expect, test } from '@jest/globals'
 import { LostSearchError } from '../../src/store/close-call.js'
 import type { SearchReport, Store } from '../../src/store/store.js'
@@ -62,6 +63,15 @@ describe('a store that was restored while a call was on its way', () => {
     await expect(closing).rejects.toThrow(/neither call 1 nor its search: .* older backup, .* replica that lagged/)
     await expect(closing).rejects.toBeInstanceOf(LostSearchError)
   })
+})
+
+test('a pause for a refused key names the process that has it', async () => {
+  await released(store, ['a'])
+  await feedAll(store)
+  await settle(store, 'a', 'unauthorized')
+  expect(await store.pauses.list()).toMatchObject([
+    { cause: 'unauthorized', detail: `bad filters; the key of pid ${process.pid} on ${hostname()}` },
+  ])
 })
 
 describe('how each outcome leaves its search', () => {
