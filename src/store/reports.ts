@@ -4,7 +4,7 @@ import { type BatchReport, batchReport } from './batch-report.js'
 import { creditsNeeded, visibleBatches } from './batch-row.js'
 import { type Budget, dueSearches, readBudgets, UNFINISHED_FIRST_SQL } from './budget.js'
 import type { DeadFilter } from './dead-filter.js'
-import type { Connection, Transaction } from './engine.js'
+import { type Connection, mutex, type Transaction } from './engine.js'
 import type { ExportOptions, ExportRow } from './export-rows.js'
 import { exportRows } from './export-rows.js'
 import {
@@ -145,6 +145,7 @@ const A_MINUTE_MS = 60_000
 
 /** Expensive reads, on a read-only connection: no claim and no commit of this process waits for them. */
 export function reports(reader: Connection): Reports {
+  const oneByOne = mutex()
   return {
     batches: (which) => reader.read(async (tx) => batchReports(tx, which, await readBudgets(tx))),
     batchCount: () => reader.read((tx) => getNumber(tx, 'select count(*) as n from batch where dropping = 0')),
@@ -169,7 +170,7 @@ export function reports(reader: Connection): Reports {
     show: (what, batchId) => reader.read((tx) => findRowOrSearch(tx, what, batchId)),
     deadLetterGroups: (filter) => reader.read((tx) => deadLetterGroups(tx, filter)),
     invalidGroups: (batchId) => reader.read((tx) => invalidGroups(tx, batchId)),
-    searchesByQuery: (text, limit) => searchesByQuery(reader, text, limit),
+    searchesByQuery: (text, limit) => oneByOne(() => searchesByQuery(reader, text, limit)),
     batchOutcome: (batchId) => reader.read((tx) => batchOutcome(tx, batchId)),
     someAnswers: (batchId, limit) => reader.read((tx) => sampleAnswers(tx, batchId, limit)),
     exportRows: (batchId, options) => exportRows(reader, batchId, options),
