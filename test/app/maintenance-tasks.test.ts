@@ -70,3 +70,16 @@ test('a worker is registered for `down` before it logs worker.started', async ()
   await system.worker()
   expect(await known).toBe(1)
 }, 240_000)
+
+test('a store that has lost calls while workers run is told with their number, once', async () => {
+  system = await startInProcess()
+  await system.worker()
+  await system.queue.registry.keepLatestCall(55)
+  const warnings = () => system.log.logged('store.rollback_detected')
+  await until(() => warnings().length > 0, { timeoutMs, what: 'the warning' })
+  await until(async () => (await system.queue.registry.latestCall()) === 0, {
+    timeoutMs,
+    what: 'the number that is true',
+  })
+  expect(warnings()).toMatchObject([{ facts: { missing: 55 } }])
+}, 240_000)
