@@ -28,6 +28,7 @@ const SLOW = [
   'system/terminal',
   'system/automation',
   'web/overview',
+  'web/live-pages',
   'system/store-failures',
   'system/frozen',
   'system/caps',
