@@ -94,7 +94,8 @@ describe('an export as CSV', () => {
 
   test('begins with a byte order mark where the catalog did, by which Excel knows UTF-8', async () => {
     await writeFile(join(directory, 'marked.csv'), '\uFEFFid,title\n7,Zürich\n')
-    const { byteOrderMark, columns } = await openCatalog({ path: join(directory, 'marked.csv') })
+    const { byteOrderMark, columns, close } = await openCatalog({ path: join(directory, 'marked.csv') })
+    close()
     const rows = [exportRow(1, ['7', 'Zürich'], { status: 'waiting' })]
     const marked = await exported(rows, { batch: { ...csvBatch, byteOrderMark, columns } })
     expect(marked).toBe(`\uFEFF${await exported(rows)}`)

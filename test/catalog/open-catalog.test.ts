@@ -241,6 +241,18 @@ describe('what is not a catalog is refused by name', () => {
     })
   })
 
+  test('an abort while a file is opened ends the opening, and nothing else', async () => {
+    await inDirectory(async (directory) => {
+      const path = await file(directory, 'x.csv', 'id,title\n1,a\n')
+      const abort = new AbortController()
+      const opening = openCatalog({ path }, {}, abort.signal)
+      abort.abort()
+      await expect(opening).rejects.toMatchObject({ name: 'AbortError' })
+      // By then an error that nobody listens to would have ended the process.
+      await new Promise((resolve) => setImmediate(resolve))
+    })
+  })
+
   test('a pipe in the file system is read to its end, and holds nothing up while nobody writes', async () => {
     await inDirectory(async (directory) => {
       // More than the threads that Node has for files.

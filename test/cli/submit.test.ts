@@ -311,8 +311,8 @@ describe('--continue', () => {
       expect.stringMatching(/Batch 2 is not released yet\. Cancel it and submit the new catalog/),
     ])
     expect(await batches()).toMatchObject([
-      { batch: 2, state: 'loading' },
       { batch: 1, state: 'released' },
+      { batch: 2, state: 'loading' },
     ])
     expect((await desk.type(['release', '2'])).code).toBe(0)
     expect(await batches()).toMatchObject([

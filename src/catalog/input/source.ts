@@ -52,6 +52,8 @@ export async function openSource(source: CatalogSource, signal: AbortSignal): Pr
 }
 
 function openStream(stream: Readable, name: string, isChanged: () => boolean, signal: AbortSignal): OpenSource {
+  // Whoever reads gets the error. Without a listener, an abort before that would end the process.
+  stream.on('error', () => {})
   addAbortSignal(signal, stream)
   return { name, chunks: readAll(stream, name, isChanged), close: () => stream.destroy() }
 }
