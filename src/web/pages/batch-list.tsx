@@ -89,7 +89,7 @@ function Facts({ batch }: { readonly batch: BatchStatus }) {
   const isDue = credits_needed > 0 && calls_last_minute !== null
   return (
     <>
-      {formatNumber(doneOf(batch))} of {formatNumber(batch.rows)} rows · {formatNumber(credits_spent)} credits charged
+      {formatNumber(doneOf(batch))} of {formatNumber(batch.rows)} rows · {pluralize(credits_spent, 'credit')} charged
       {needed}
       {isDue ? ` · ${pluralize(calls_last_minute, 'call')} a minute` : ''}
       {[
