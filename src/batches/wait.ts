@@ -47,7 +47,11 @@ export async function waitFor(
     return report
   }
   for (;;) {
-    const report = await whileStoreIsAway(parts.store, look, { signal, patienceMs: left() })
+    const report = await whileStoreIsAway(parts.store, look, { signal, patienceMs: left() }).catch((error: unknown) => {
+      if (error instanceof UnreachableError && left() <= 0) return 'time is up' as const
+      throw error
+    })
+    if (report === 'time is up') return report
     if (report === null) return 'dropped'
     atLeast = 0
     const end = endOf(report)

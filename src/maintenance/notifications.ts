@@ -58,8 +58,8 @@ const DEADLINE_LOOK_MS = 60_000
 export function notificationTask(parts: NotificationParts): () => Promise<void> {
   const { store, registry, log, now } = parts
   let notifiedPauses: ReadonlyMap<PauseCause, number> = new Map()
-  /** When a notified rate limit was seen last; null: none was, or its end was notified. */
-  let limitSeenAt: number | null = null
+  /** The notified rate limit, as seen last; null: none was, or its end was notified. */
+  let limit: { readonly until: number; readonly seenAt: number } | null = null
   let missingSince: ReadonlyMap<string, number> = new Map()
   let creditsLookedAt = Number.NEGATIVE_INFINITY
   let isShort = false
@@ -112,18 +112,18 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   /** One that begins again at once, as when a daily limit is used up, is still the same. */
   async function notifyRateLimit(): Promise<void> {
     const until = await store.pauses.rateLimitedUntil(now())
-    const isSame = limitSeenAt !== null && now() - limitSeenAt < SAME_LIMIT_MS
     if (until === null) {
-      if (limitSeenAt === null || isSame) return
+      if (limit === null || now() - limit.seenAt < SAME_LIMIT_MS) return
       await notify(rateLimitEndedNotification())
-      limitSeenAt = null
+      limit = null
       return
     }
-    if (!isSame) {
+    // Another worker may have seen the end of the one that was notified here.
+    if (limit === null || now() >= limit.until + SAME_LIMIT_MS) {
       if (until - now() < LONG_RATE_LIMIT_MS) return
       await notify(rateLimitStartedNotification(until, await store.pauses.rateLimitDetail(now())))
     }
-    limitSeenAt = now()
+    limit = { until, seenAt: now() }
   }
 
   /** Stored for the webhook in the transaction that marks the batch. A crash after it loses only the log line. */

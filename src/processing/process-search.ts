@@ -134,7 +134,8 @@ export function createSearchProcessor(parts: SearchParts): SearchProcessor {
     const result = await api.search(claim.request).catch((error: unknown) => internalCallError(error, log))
     parts.heard(result.facts)
     const end = await recordOutcome({ ...parts, checks, writer }, { ref, claim }, result)
-    if (end === null) return { do: 'requeue' }
+    if (end === 'paused') return { do: 'requeue' }
+    if (end === 'search lost') return { do: 'skip', outcome: 'nothing to do', why: 'unknown search' }
     const { decision, facts, outcome, history, endedProbe } = end
     if (decision.do === 'succeed')
       summary.answered({ durationMs: facts.durationMs, creditsLeft: facts.creditsRemaining })

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
 import { ACCOUNT_UNKNOWN, type AccountCheck, type Decision, decide } from '../domain/decision.js'
@@ -44,21 +45,24 @@ interface ClaimedSearch {
  * same way. A call left open would be made and paid for again once it is too old. So a minimal outcome is
  * recorded instead: an answer as unreadable, which is kept and never bought again automatically; everything
  * else as a failed attempt. If even that fails, the queue is paused for a person to look.
- * @returns null when nothing could be recorded: the queue is paused, or the store was restored and has lost the search
+ * @returns why nothing could be recorded: the queue is paused, or the store was restored and has lost the search
  */
 export async function recordOutcome(
   parts: EndParts,
   { ref, claim }: ClaimedSearch,
   result: CallResult,
-): Promise<RecordedEnd | null> {
+): Promise<RecordedEnd | 'paused' | 'search lost'> {
   const { log, clock, store, writer } = parts
   const call = { search: ref.fingerprint, call: claim.callId, query: claim.request.query }
   try {
     return await decideAndClose(parts, { ref, claim }, result)
   } catch (error) {
     if (error instanceof LostSearchError) {
-      log.error({ event: 'call.search_lost', ...call, err: error, repeats: true }, 'nobody wants this call any more')
-      return null
+      log.error(
+        { event: 'call.search_lost', ...call, err: error },
+        'the store was restored and has lost this search: its answer, perhaps paid for, is not kept',
+      )
+      return 'search lost'
     }
     log.error(
       { event: 'call.record_failed', ...call, err: error, repeats: true },
@@ -71,7 +75,7 @@ export async function recordOutcome(
       const detail = `call ${claim.callId} cannot be recorded, so it may be paid for; see the log`
       await writer.save(() => store.pauses.add({ cause: 'failing', since: clock.now(), detail }))
       log.error({ event: 'queue.paused', ...call, err: again, repeats: true }, `paused: ${detail}`)
-      return null
+      return 'paused'
     }
   }
 }
@@ -104,6 +108,7 @@ async function decideAndClose(
     facts: withBalance(facts, account),
     decision,
     now,
+    worker: `pid ${process.pid} on ${hostname()}`,
   }
   const save = () => parts.store.calls.close({ id: callId, token, ref }, end, parts.clock.now())
   const { endedProbe } = await writer.save(save, { callId, token, ref, query: request.query, end })

@@ -55,7 +55,7 @@ export function accountStore(connection: Connection): AccountStore {
         const creditsRemaining = balanceOf(account.creditsRemaining, before, asked ?? before)
         const after = { ...before, ...withoutAbsent(account), creditsRemaining, heardAt: now }
         noteLimit(tx, before.limitPerMinute, after.limitPerMinute, now)
-        await noteTopUp(tx, before.creditsRemaining, after.creditsRemaining, now)
+        if (account.creditsRemaining != null) await noteTopUp(tx, before.creditsRemaining, after.creditsRemaining, now)
         await setAccount(tx, after)
         return after
       }),

@@ -233,8 +233,8 @@ async function idsOf(tx: Transaction, name: string): Promise<readonly number[]> 
 }
 
 /**
- * Cancelled, or a released batch continues it: it gives up its name, for good if that one is continued in turn. If that
- * one was cancelled by a person, the name is back. One that will continue another at a later time does not have it yet.
+ * Cancelled, or continued by a batch that is released, or that is itself continued: the name has passed on. A person who
+ * cancels the one that continues gives it back. One that will continue another at a later time does not have it yet.
  */
 const WITHOUT_NAME = `state = 'cancelled' or state = 'loading' and continues is not null
   or exists (select 1 from batch later where later.continues = batch.id and (later.state = 'released'

@@ -1,8 +1,8 @@
-import { hostname } from 'node:os'
 import type { Decision } from '../domain/decision.js'
 import { type CallOutcome, isCharged, type ResponseFacts } from '../domain/outcome.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
+import { CAN_PAY_SQL } from './batch-row.js'
 import type { Transaction } from './engine.js'
 import { countOutcome, type LedgerCall, lowerBalance, openCall } from './ledger.js'
 import { metaSql } from './meta.js'
@@ -29,6 +29,8 @@ export interface CallEnd {
   readonly decision: Decision
   /** When it ended. */
   readonly now: number
+  /** The process that made it: "pid 7 on a host". */
+  readonly worker?: string
 }
 
 /**
@@ -43,14 +45,17 @@ export async function closeCall(
   end: CallEnd,
   now: number,
 ): Promise<{ readonly endedProbe: boolean }> {
-  const call = (await findCall(tx, key)) ?? (await restoreCall(tx, key, end))
+  const known = await findCall(tx, key)
+  const call = known ?? (await restoreCall(tx, key, end))
   // A call that timed out as `unknown` has no `finished_at` yet, unlike one that was closed before.
   if (call.finished_at !== null) return { endedProbe: false }
 
   recordCall(tx, call, call.state === 'answered' ? asPaidAgain(end) : end)
   await updateBalance(tx, call, end)
   await settle(tx, call, end, now)
-  const endedProbe = end.outcome === 'answered' && call.probing !== null && call.id > Number(call.probing)
+  // The number of a restored call does not tell when it was made.
+  const endedProbe =
+    known !== undefined && end.outcome === 'answered' && call.probing !== null && call.id > Number(call.probing)
   if (endedProbe) endProbe(tx, Number(call.outage_from) || null, end.now)
   return { endedProbe }
 }
@@ -101,7 +106,8 @@ async function restoreCall(tx: Transaction, key: CallKey, { facts, now }: CallEn
   const { id, token, ref } = key
   const search = await tx.get<{ id: number; calls: number; payer: number }>(
     `select search.id, (select count(*) from call where call.search_id = search.id) as calls,
-       (select min(want.batch_id) from want where want.search_id = search.id) as payer
+       (select batch.id from want join batch on batch.id = want.batch_id where want.search_id = search.id
+         order by case when ${CAN_PAY_SQL} then 0 when batch.state = 'released' then 1 else 2 end, batch.id limit 1) as payer
      from search where fingerprint = @fingerprint and generation = @generation`,
     { fingerprint: fingerprintBytes(ref.fingerprint), generation: ref.generation },
   )
@@ -116,8 +122,8 @@ async function restoreCall(tx: Transaction, key: CallKey, { facts, now }: CallEn
       sentAt: now - Math.round(facts.durationMs),
       token,
     },
-    // There may be a call in flight for it.
-    'unknown',
+    // Not `sent`: there may be a call in flight for it.
+    'transient',
   )
   const call = await findCall(tx, key)
   if (call === undefined) throw new LostSearchError(id)
@@ -127,7 +133,7 @@ async function restoreCall(tx: Transaction, key: CallKey, { facts, now }: CallEn
 export class LostSearchError extends Error {
   constructor(callId: number) {
     super(
-      `the store has neither call ${callId} nor its search: it was restored from an older backup, or its server failed over to a replica that lagged behind`,
+      `the store has neither call ${callId} nor a search to record it with: it was restored from an older backup, or its server failed over to a replica that lagged behind`,
     )
     this.name = 'LostSearchError'
   }
@@ -188,7 +194,7 @@ async function updateBalance(tx: Transaction, call: CallToClose, { facts, outcom
     return
   }
   // A call that was given up on (`unknown`) was counted then.
-  if (isCharged(outcome) && call.outcome === 'sent') lowerBalance(tx)
+  if (isCharged(outcome) && call.outcome !== 'unknown') lowerBalance(tx)
   if (Object.values(limits).some((limit) => limit !== null)) tx.send(`update account set ${LIMITS}`, limits)
 }
 
@@ -242,7 +248,7 @@ type ForGood = Extract<Decision, { do: 'deadLetter' }>
 async function endSearch(
   tx: Transaction,
   call: CallToClose,
-  { facts }: CallEnd,
+  { facts, worker }: CallEnd,
   decision: ForGood,
   now: number,
 ): Promise<void> {
@@ -255,7 +261,7 @@ async function endSearch(
   }
   if (decision.pause !== null) {
     // The other workers may have a good key.
-    const detail = `${decision.death.error}; the key of pid ${process.pid} on ${hostname()}`
+    const detail = worker === undefined ? decision.death.error : `${decision.death.error}; the key of ${worker}`
     await addPause(tx, { cause: decision.pause, since: now, detail })
   }
 }

@@ -69,7 +69,7 @@ export async function copyStore({ from, to, now, progress, refuseIfUsed }: CopyO
         await refuseWhileLoading(held, now)
         await refuseIfUsed()
         const look = await source.connection.snapshot()
-        // PostgreSQL would end this transaction, which keeps others out: until the copy is whole, nothing else is sent in it.
+        // Keeps this transaction alive, and with it the lock: PostgreSQL ends one that is idle.
         const ping = setInterval(() => void readMeta(held, 'moved_to').catch(() => {}), PING_EVERY_MS)
         try {
           // May take minutes, and a server ends a transaction that is idle for seconds.

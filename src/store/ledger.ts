@@ -28,7 +28,11 @@ export interface NewCall {
  * Recorded as sent and charged before the request leaves, so that a crash leaves an open call
  * behind.
  */
-export async function openCall(tx: Transaction, call: NewCall, outcome: 'sent' | 'unknown' = 'sent'): Promise<number> {
+export async function openCall(
+  tx: Transaction,
+  call: NewCall,
+  outcome: 'sent' | 'transient' = 'sent',
+): Promise<number> {
   const { id } = await getOne<{ id: number }>(
     tx,
     `insert into call (search_id, round, attempt, batch_id, sent_at, token, outcome)
@@ -36,7 +40,7 @@ export async function openCall(tx: Transaction, call: NewCall, outcome: 'sent' |
     { ...call, outcome },
   )
   tx.send('update call_count set calls = calls + 1 where outcome = @outcome', { outcome })
-  charge(tx, call.batchId, 1)
+  if (isCharged(outcome)) charge(tx, call.batchId, 1)
   return id
 }
 

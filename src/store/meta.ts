@@ -15,7 +15,7 @@ export type MetaKey =
   | 'queue_use'
   /** How many calls of unknown outcome a person has been shown. */
   | 'unknown_seen'
-  /** How many there were when the API said the balance last. */
+  /** How many there were when the balance was taken from GET /me last, or rose. */
   | 'unknown_at_balance'
   /** The last call before the probe began: an answer to a later one ends it. */
   | 'probing'

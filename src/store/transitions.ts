@@ -55,6 +55,7 @@ export async function requeueSearches(tx: Transaction, ids: readonly number[]): 
 
 /** dead → waiting, in a new round and with fresh attempts. Returns how many. */
 export async function retryDead(tx: Transaction, ids: readonly number[]): Promise<number> {
+  tx.send(FORGET_REFUSALS, { ids })
   const rows = await tx.all<{ id: number }>(
     `update search set state = 'waiting', round = round + 1, failures = 0, queued_priority = null, queued_at = null,
        rate_limits = 0, refusals = 0, refused_from = null, ${NO_DEATH}
@@ -66,6 +67,12 @@ export async function retryDead(tx: Transaction, ids: readonly number[]): Promis
   lowerFeedMarks(tx, retried)
   return retried.length
 }
+
+/** What is called again uses up `first` again, once. */
+const FORGET_REFUSALS = `update batch set refused = refused - (
+    select count(*) from search join call on call.id = (select max(id) from call where call.search_id = search.id)
+    where $among(search.id, @ids) and search.state = 'dead' and search.death_reason = 'refused' and call.batch_id = batch.id)
+  where refused > 0 and first is not null`
 
 /**
  * Any state but answered → answered. A dead letter leaves the list: its answer came late, but it is

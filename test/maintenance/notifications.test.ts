@@ -426,6 +426,18 @@ describe('notifications', () => {
     expect(notified().slice(1)).toEqual(['The rate limit by the API is over.'])
   })
 
+  test('a look that comes late notifies a rate limit no second time', async () => {
+    let now = system.now()
+    const look = task({ now: () => now })
+    await limitRate(system.store, now + 3_600_000, now)
+    for (const ms of [2000, 60_000, 600_000]) {
+      await look()
+      now += ms
+    }
+    await look()
+    expect(notified()).toHaveLength(1)
+  })
+
   test('a rate limit that another worker has seen end does not hide the next one', async () => {
     let now = system.now()
     const look = task({ now: () => now })

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
 import { openProcessor } from './setup.js'
 
 /** A bug of ours in what records the end of a call, played by a trigger in the real store that refuses a statement. */
@@ -64,4 +65,21 @@ test('a call that cannot be recorded at all pauses the queue', async () => {
   expect(await handle('calm piano')).toEqual({ do: 'requeue' })
   expect(await handle('dark drums')).toEqual({ do: 'requeue' })
   expect(system.simulator.calls()).toHaveLength(1)
+})
+
+test('calls whose searches were lost with a restore are all named, and nothing pauses', async () => {
+  system.simulator.fail({ match: '/./', does: 'late', ms: 500 })
+  const handle = handlerOfToday()
+  const handled = Promise.all([handle('calm piano'), handle('dark drums')])
+  await until(() => system.simulator.calls().length === 2, { timeoutMs: 60_000, what: 'two calls in flight' })
+  const db = new Database(join(system.dataDir, 'trackyard.db'))
+  db.pragma('foreign_keys = off')
+  for (const table of ['call', 'want', 'item', 'search']) db.exec(`delete from ${table}`)
+  db.close()
+  expect(await handled).toMatchObject([{ do: 'skip' }, { do: 'skip' }])
+  expect(errors().map(({ facts }) => facts)).toMatchObject([
+    { event: 'call.search_lost', query: 'calm piano' },
+    { event: 'call.search_lost', query: 'dark drums' },
+  ])
+  expect(await system.store.pauses.list()).toEqual([])
 })

@@ -69,6 +69,13 @@ describe('what a cap withholds, in the export and in the counts alike', () => {
     }
     await expectStatuses(id, ['dead', 'dead', 'withheld', 'withheld'])
     expect(await feedAll(store)).toEqual([])
+    // Those are tried again, not two more.
+    expect(await store.deadLetters.retryAll({ batchId: id })).toMatchObject({ retried: 2, due: 2, withheld: 0 })
+    for (const query of ['d', 'e']) {
+      await feedAll(store)
+      await settle(store, query, 'refused', 2)
+    }
+    await expectStatuses(id, ['dead', 'dead', 'withheld', 'withheld'])
     await release(store, id)
     await expectStatuses(id, ['dead', 'dead', 'waiting', 'waiting'])
   })

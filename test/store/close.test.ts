@@ -1,4 +1,3 @@
-import { hostname } from 'node:os'
 import { describe, expect, test } from '@jest/globals'
 import { LostSearchError } from '../../src/store/close-call.js'
 import type { SearchReport, Store } from '../../src/store/store.js'
@@ -15,7 +14,10 @@ import {
   facts,
   feedAll,
   granted,
+  keyOf,
+  loaded,
   refOf,
+  release,
   released,
   settle,
   statuses,
@@ -58,9 +60,24 @@ describe('a store that was restored while a call was on its way', () => {
     expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1, unknown: 1, sent: 0 })
   })
 
+  test('charges the batch that can pay, and ends no probe', async () => {
+    const first = await released(store, ['a'])
+    const second = await loaded(store, ['a', 'b'], { continues: first })
+    await release(store, second, { maxCredits: 1 })
+    await store.account.update({ creditsRemaining: 100 }, 5000)
+    await store.pauses.add({ cause: 'outage', since: 5000, detail: 'HTTP 503' })
+    await store.pauses.lift('outage', true, 6000)
+    const { endedProbe } = await store.calls.close(lost('a'), end('answered'), 11_000)
+    expect(endedProbe).toBe(false)
+    expect([await charged(store, first), await charged(store, second)]).toEqual([0, 1])
+    expect(await statuses(store, second)).toEqual(['tagged', 'withheld'])
+    expect((await store.account.get()).creditsRemaining).toBe(99)
+    expect((await store.reports.totals(0)).unknownUnseen).toBe(0)
+  })
+
   test('has lost the search too: that is told with the reasons', async () => {
     const closing = store.calls.close(lost('nobody wants it'), end('answered'), 11_000)
-    await expect(closing).rejects.toThrow(/neither call 1 nor its search: .* older backup, .* replica that lagged/)
+    await expect(closing).rejects.toThrow(/neither call 1 nor a search .*: .* older backup, .* replica that lagged/)
     await expect(closing).rejects.toBeInstanceOf(LostSearchError)
   })
 })
@@ -68,9 +85,10 @@ describe('a store that was restored while a call was on its way', () => {
 test('a pause for a refused key names the process that has it', async () => {
   await released(store, ['a'])
   await feedAll(store)
-  await settle(store, 'a', 'unauthorized')
+  const end = { ...ENDINGS.unauthorized, detail: null, facts: facts(), now: 11_000, worker: 'pid 7 on desk' }
+  await store.calls.close(keyOf(store, await granted(store, 'a')), end, 11_000)
   expect(await store.pauses.list()).toMatchObject([
-    { cause: 'unauthorized', detail: `bad filters; the key of pid ${process.pid} on ${hostname()}` },
+    { cause: 'unauthorized', detail: 'bad filters; the key of pid 7 on desk' },
   ])
 })
 

@@ -24,7 +24,7 @@ async function stopAll(cli: Cli): Promise<ExitCode> {
   cli.print(redis ? `${stopped}; the private Redis is stopped.` : `${stopped}.`)
   if (unsaved.length > 0)
     cli.print(
-      `Outcomes of calls, some of them paid, could not be saved in the store. They are in ${unsaved.join(' and ')}. Leave it there: the next worker of this data directory saves them.`,
+      `Outcomes of calls, some of them paid, could not be saved in the store. They are in ${unsaved.join(' and ')}. Leave the files there: the next worker of this data directory saves them.`,
     )
   return 0
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { readStatus, type Session, type StatusSnapshot } from '../../app/session.js'
 import { findBatch } from '../../batches/find-batch.js'
 import type { StatusReport } from '../../batches/status-report.js'
+import { whileStoreIsAway } from '../../batches/wait.js'
 import { orAborted } from '../../domain/abortable.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import { formatDateTime, formatTable, pluralize, truncate } from '../../domain/format.js'
@@ -63,13 +64,15 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
       human(cli, session, report, name === null ? report.finish_at : (report.batches[0]?.finish_at ?? null))
     cli.detail(`data directory: ${session.settings.dataDir}`)
     if (watch) {
-      const takeLook = () => readStatus(session, which)
       await interruptible(
         cli,
-        (signal) =>
-          isTerminal(cli.io.stdout) && !cli.json
-            ? redraw(cli, text, takeLook, signal)
-            : writeLines(cli, takeLook, signal),
+        (signal) => {
+          const patiently = <T>(look: () => Promise<T>) => whileStoreIsAway(session.store, look, { signal })
+          const takeLook = () => patiently(() => readStatus(session, which))
+          return isTerminal(cli.io.stdout) && !cli.json
+            ? redraw(cli, (report) => patiently(() => text(report)), takeLook, signal)
+            : writeLines(cli, takeLook, signal)
+        },
         () => {},
       )
       return 0

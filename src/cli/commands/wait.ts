@@ -12,6 +12,7 @@ import {
   RefusedError,
   type ReportedError,
   RowsWithoutAnswerError,
+  UnreachableError,
   UsageError,
 } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
@@ -129,7 +130,8 @@ export async function waitForBatch(
     view.end()
   })
   // The looks before count roughly.
-  if (waited === 'time is up' || waited === 'interrupted') last = await reportOf(session.store, batchId)
+  if (waited === 'time is up' || waited === 'interrupted')
+    last = await reportOf(session.store, batchId).catch(ifAway(last))
   const error = errorOf(waited, last, {
     allowed: which.allowFailures,
     seconds: (timeoutMs ?? 0) / 1000,
@@ -138,6 +140,14 @@ export async function waitForBatch(
   })
   if (error === null) cli.say(`${sentence(last)}Next: trackyard-batch export${idOf(last)}`)
   return { body: { outcome: outcomeOf(error), progress: last === null ? null : batchStatus(last) }, error }
+}
+
+/** Where the store cannot be read, what was seen last has to do. */
+function ifAway(seen: BatchReport | null): (error: unknown) => BatchReport | null {
+  return (error) => {
+    if (error instanceof UnreachableError) return seen
+    throw error
+  }
 }
 
 function outcomeOf(error: ReportedError | null): DocumentBody<'wait'>['outcome'] {
