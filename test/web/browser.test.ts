@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { QueueEvents } from 'bullmq'
-import { type BrowserContext, chromium, type Page, type Request } from 'playwright-core'
+import type { Page, Request } from 'playwright-core'
 import type { DeadLetter } from '../../src/domain/dead-letter.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
@@ -15,23 +15,12 @@ import { type Board, startBoard } from '../../src/web/start-board.js'
 import { LOCKS } from '../queue/setup.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { until } from '../support/until.js'
+import { openChromium, type TestBrowser } from './chromium.js'
 import { A_FINGERPRINT, aReport } from './setup.js'
 
 /**
  * What the operator sees and presses, in a real Chromium, over the real queues with their parking worker.
- * A missing Chromium fails this test: `npm run setup` installs it.
  */
-/** No sandbox: it refuses to run as root, as a container does. */
-const QUIET = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 const LETTER: DeadLetter = {
   search: A_FINGERPRINT,
   query: 'calm piano',
@@ -55,8 +44,7 @@ let letters: QueueEvents
 let board: Board
 let store: Store
 let folder: string
-let browser: BrowserContext
-let profile: string
+let browser: TestBrowser
 let page: Page
 /** Everything the page wanted, from anywhere. */
 const wanted: Request[] = []
@@ -105,14 +93,8 @@ beforeAll(async () => {
     log: silentLogger,
     version: '1.2.3',
   })
-  profile = await mkdtemp(join(tmpdir(), 'chromium-'))
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
-    locale: 'en-US',
-    viewport: { width: 1280, height: 900 },
-    args: QUIET,
-  })
-  page = browser.pages()[0] ?? (await browser.newPage())
+  browser = await openChromium()
+  page = browser.page
   page.setDefaultTimeout(50_000)
   page.on('request', (request) => wanted.push(request))
 }, 240_000)
@@ -125,7 +107,6 @@ afterAll(async () => {
   await redis?.stop()
   await store?.close()
   if (folder !== undefined) await rm(folder, { recursive: true, force: true })
-  if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 3 })
 }, 240_000)
 
 test('a dead letter is under Failed with its remedy, and Retry sends it back', async () => {

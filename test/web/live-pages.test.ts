@@ -1,17 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
-import { type BrowserContext, chromium, type Locator, type Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { released, settle } from '../store/setup.js'
+import { openChromium, type TestBrowser } from './chromium.js'
 import { aReport, batchesOf, setup, type TestBoard } from './setup.js'
 
 /** Our pages in a real Chromium: one that follows the state takes nothing from whoever is at it. */
 let board: TestBoard
 let shown: StatusReport
-let browser: BrowserContext
-let profile: string
+let browser: TestBrowser
 let page: Page
 
 beforeAll(async () => {
@@ -20,21 +17,14 @@ beforeAll(async () => {
     batches: await batchesOf(board.store, { limit: 20, ...which }),
   })
   board = await setup({ report })
-  profile = await mkdtemp(join(tmpdir(), 'chromium-'))
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
-    locale: 'en-US',
-    viewport: { width: 1280, height: 900 },
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
-  })
-  page = browser.pages()[0] ?? (await browser.newPage())
+  browser = await openChromium()
+  page = browser.page
   page.setDefaultTimeout(20_000)
 }, 240_000)
 
 afterAll(async () => {
   await browser?.close()
   await board?.[Symbol.asyncDispose]()
-  if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 3 })
 }, 240_000)
 
 beforeEach(async () => {

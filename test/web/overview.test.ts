@@ -1,10 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { newBatch, release, row } from '../store/setup.js'
+import { openChromium, type TestBrowser } from './chromium.js'
 import { type Scene, scenes } from './scenes.js'
 import { setup, type TestBoard } from './setup.js'
 
@@ -15,8 +13,7 @@ const SIZES = { desk: { width: 1280, height: 900 }, phone: { width: 390, height:
 
 let board: TestBoard
 let scene: Scene
-let browser: BrowserContext
-let profile: string
+let browser: TestBrowser
 let page: Page
 /** What the browser refused or failed to do. */
 const complaints: string[] = []
@@ -28,13 +25,8 @@ beforeAll(async () => {
     return scene.report
   }
   board = await setup({ report }, { activity: async () => scene.activity, timeline: async () => scene.timeline })
-  profile = await mkdtemp(join(tmpdir(), 'chromium-'))
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
-    locale: 'en-US',
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
-  })
-  page = browser.pages()[0] ?? (await browser.newPage())
+  browser = await openChromium()
+  page = browser.page
   page.setDefaultTimeout(50_000)
   page.on('console', (message) => complaints.push(message.text()))
   page.on('pageerror', (error) => complaints.push(String(error)))
@@ -43,7 +35,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close()
   await board?.[Symbol.asyncDispose]()
-  if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 3 })
 }, 240_000)
 
 const TITLES: Readonly<Record<string, string>> = {
