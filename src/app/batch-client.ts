@@ -12,7 +12,8 @@ import type { Tags, Track } from '../domain/tags.js'
  * (`trackyard-batch worker`) makes the calls. A client needs no API key. `openBatchClient` opens one.
  *
  * Every method throws a `BatchError` for what a person or a script can act on; its `code` is stable.
- * An aborted signal rejects with the signal's reason. After `close` every other method throws. One that is still running throws, too.
+ * An aborted signal rejects with the signal's reason. After `close` every other method throws. One that is still running
+ * throws, too.
  */
 export interface BatchClient {
   /**

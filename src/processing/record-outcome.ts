@@ -35,6 +35,8 @@ interface EndParts {
   readonly writer: DurableWriter
 }
 
+const HERE = `pid ${process.pid} on ${hostname()}`
+
 interface ClaimedSearch {
   readonly ref: SearchRef
   readonly claim: GrantedClaim
@@ -108,7 +110,7 @@ async function decideAndClose(
     facts: withBalance(facts, account),
     decision,
     now,
-    worker: `pid ${process.pid} on ${hostname()}`,
+    worker: HERE,
   }
   const save = () => parts.store.calls.close({ id: callId, token, ref }, end, parts.clock.now())
   const { endedProbe } = await writer.save(save, { callId, token, ref, query: request.query, end })

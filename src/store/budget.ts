@@ -57,10 +57,9 @@ export const UNFINISHED_FIRST_SQL = `completed_at is not null, not (${PAYS_SQL})
 
 /** In the order in which they are fed: the most urgent first, then the oldest. */
 export async function payingBatches(tx: Queries): Promise<readonly PayingBatch[]> {
-  const batches = await visibleBatches(tx, `and ${PAYS_SQL} order by id`)
+  const batches = await visibleBatches(tx, `and ${PAYS_SQL} order by ${URGENCY_SQL}, id`)
   const withoutCap = batches.flatMap((batch) => (capOf(batch) === null ? batch.id : []))
-  const paying = batches.map((batch) => ({ ...batch, olderWithoutCap: withoutCap.filter((id) => id < batch.id) }))
-  return PRIORITIES.flatMap((priority) => paying.filter((batch) => batch.priority === priority))
+  return batches.map((batch) => ({ ...batch, olderWithoutCap: withoutCap.filter((id) => id < batch.id) }))
 }
 
 /** Up to this many rows, scanning the batch is faster than scanning everything that waits. */

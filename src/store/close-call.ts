@@ -90,12 +90,13 @@ const CALL_TO_CLOSE = `
 /** A store that was restored gives the number of a lost call to another one, so the number alone proves nothing. */
 async function findCall(tx: Transaction, { id, token, ref }: CallKey): Promise<CallToClose | undefined> {
   const search = { fingerprint: fingerprintBytes(ref.fingerprint), generation: ref.generation }
-  if (token === null) return tx.get(`${CALL_TO_CLOSE} and call.id = @id`, { ...search, id })
-  return (
-    (await tx.get(`${CALL_TO_CLOSE} and call.id = @id and call.token = @token`, { ...search, id, token })) ??
-    (await tx.get(`${CALL_TO_CLOSE} and call.token = @token`, { ...search, token }))
-  )
+  if (token === null) return tx.get(BY_NUMBER, { ...search, id })
+  return (await tx.get(BY_BOTH, { ...search, id, token })) ?? (await tx.get(BY_TOKEN, { ...search, token }))
 }
+
+const BY_NUMBER = `${CALL_TO_CLOSE} and call.id = @id`
+const BY_BOTH = `${BY_NUMBER} and call.token = @token`
+const BY_TOKEN = `${CALL_TO_CLOSE} and call.token = @token`
 
 /**
  * The store was restored from an older backup, or its server failed over to a replica that lagged behind: it has lost the
@@ -104,7 +105,7 @@ async function findCall(tx: Transaction, { id, token, ref }: CallKey): Promise<C
  */
 async function restoreCall(tx: Transaction, key: CallKey, { facts, now }: CallEnd): Promise<CallToClose> {
   const { id, token, ref } = key
-  const search = await tx.get<{ id: number; calls: number; payer: number }>(
+  const search = await tx.get<{ id: number; calls: number; payer: number | null }>(
     `select search.id, (select count(*) from call where call.search_id = search.id) as calls,
        (select batch.id from want join batch on batch.id = want.batch_id where want.search_id = search.id
          order by case when ${CAN_PAY_SQL} then 0 when batch.state = 'released' then 1 else 2 end, batch.id limit 1) as payer

@@ -86,10 +86,19 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
   return { ...opened, connection: refuseChangesIfMoved(opened) }
 }
 
+/** What a night changes, each with a column. */
+const CHANGED = {
+  batch: 'id',
+  search: 'id',
+  item: 'search_id',
+  want: 'search_id',
+  answer: 'search_id',
+  call: 'id',
+}
+
 async function changeNothing(tx: Transaction): Promise<void> {
-  for (const table of ['batch', 'search', 'item', 'want', 'answer', 'call']) {
+  for (const [table, column] of Object.entries(CHANGED)) {
     await tx.run(`insert into ${table} select * from ${table} where 1 = 0`)
-    const column = ['batch', 'search', 'call'].includes(table) ? 'id' : 'search_id'
     await tx.run(`update ${table} set ${column} = ${column} where 1 = 0`)
   }
 }

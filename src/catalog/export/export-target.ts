@@ -74,7 +74,7 @@ async function requireReplaceable(out: string, existing: Stats, { batches, unles
   }
   if (await belongsToDatabase(out))
     throw new OutputError(`${out}: it belongs to a database and is never overwritten. Name another file with --out.`)
-  if (unless === undefined || unless.start.test(await beginningOf(out))) return
+  if (unless === undefined || unless.start.test(await beginningOf(out, BEGINNING_BYTES))) return
   throw new OutputError(
     `${out} does not begin like ${unless.name} of this program, so it is not replaced. ` +
       'Move it away, or name the file to write with --out.',
@@ -83,17 +83,18 @@ async function requireReplaceable(out: string, existing: Stats, { batches, unles
 
 /** Such as the store, with all that was paid for. SQLite keeps further files beside it. */
 async function belongsToDatabase(path: string): Promise<boolean> {
-  const beginning = await beginningOf(path.replace(/-(wal|shm|journal)$/, '')).catch(() => '')
-  return beginning.startsWith('SQLite format 3\0')
+  return (await beginningOf(path.replace(/-(wal|shm|journal)$/, ''), SQLITE.length).catch(() => '')) === SQLITE
 }
+
+const SQLITE = 'SQLite format 3\0'
 
 /** Lines before the header may be long. */
 const BEGINNING_BYTES = 1024 * 1024
 
-async function beginningOf(path: string): Promise<string> {
+async function beginningOf(path: string, bytes: number): Promise<string> {
   const file = await open(path, 'r')
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(BEGINNING_BYTES))
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes))
     return buffer.toString('utf8', 0, bytesRead)
   } finally {
     await file.close()
