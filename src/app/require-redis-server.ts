@@ -1,6 +1,6 @@
 import type { Settings } from '../config/settings.js'
 import { ConfigurationError } from '../domain/errors.js'
-import { installedVersion, notInstalled } from '../queue/private-redis/redis-server.js'
+import { isInstalled, notInstalled } from '../queue/private-redis/redis-server.js'
 
 /**
  * For a process that keeps running: a restart installs no redis-server, so it ends with 78. A command goes on
@@ -8,7 +8,7 @@ import { installedVersion, notInstalled } from '../queue/private-redis/redis-ser
  * @throws ConfigurationError if the private Redis is needed, is not running and cannot be started
  */
 export async function requireRedisServer({ redisUrl, dataDir }: Settings): Promise<void> {
-  if (redisUrl !== null || (await installedVersion()) !== null) return
+  if (redisUrl !== null || (await isInstalled())) return
   // Loads SQLite.
   const { findPrivateRedis } = await import('../queue/private-redis/private-redis.js')
   if ((await findPrivateRedis({ dataDir })) === null) throw new ConfigurationError(await notInstalled())

@@ -81,10 +81,28 @@ afterOneNight('an older backup: a worker says once how many calls are missing, a
   expect(second.logged('store.rollback_detected')).toEqual([])
 })
 
-afterOneNight('damaged while stopped: a worker and a command end with 78 and say what to do', async (system) => {
-  const size = statSync(store(system)).size
-  const file = await open(store(system), 'r+')
-  await file.write(Buffer.alloc(size - 4096, 0xa5), 0, size - 4096, 4096)
-  await file.close()
-  await expectRefused(system, /trackyard\.db is damaged \(.*\)\. Stop everything .*Then restore a backup/s)
-})
+// A worker checks a small store itself, a larger one in a child process.
+for (const [which, bytes] of [
+  ['', 0],
+  [' and above 4 MiB', 5 * 1024 * 1024],
+] as const)
+  afterOneNight(
+    `damaged while stopped${which}: a worker and a command end with 78 and say what to do`,
+    async (system) => {
+      growTo(store(system), bytes)
+      const size = statSync(store(system)).size
+      expect(size).toBeGreaterThan(bytes)
+      const file = await open(store(system), 'r+')
+      await file.write(Buffer.alloc(size - 4096, 0xa5), 0, size - 4096, 4096)
+      await file.close()
+      await expectRefused(system, /trackyard\.db is damaged \(.*\)\. Stop everything .*Then restore a backup/s)
+    },
+  )
+
+/** By free pages at its end. */
+function growTo(path: string, bytes: number): void {
+  const db = new Database(path)
+  db.exec(`create table pad (bytes blob); insert into pad values (zeroblob(${bytes})); drop table pad`)
+  db.pragma('wal_checkpoint(TRUNCATE)')
+  db.close()
+}
