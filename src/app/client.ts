@@ -7,7 +7,7 @@ import { checkCaps, checkReason } from '../batches/options.js'
 import { keptCaps, releaseBatch } from '../batches/release.js'
 import { deadFilterOf, listDeadLetters, refuseEmptyFilter } from '../batches/retry.js'
 import { batchStatus } from '../batches/status.js'
-import { LOOK_EVERY_MS, waitFor, whileStoreIsAway } from '../batches/wait.js'
+import { LOOK_EVERY_MS, reportNowOr, waitFor, whileStoreIsAway } from '../batches/wait.js'
 import { rowTexts } from '../catalog/export/export-batch.js'
 import { readEnvironment } from '../config/env-file.js'
 import { loadSettings } from '../config/load-settings.js'
@@ -18,7 +18,7 @@ import { systemClock } from '../domain/clock.js'
 import { ReportedError, UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { limitRepeats } from '../log/limit-repeats.js'
-import type { Batch, BatchReport, DeadFilter } from '../store/store.js'
+import type { Batch, DeadFilter } from '../store/store.js'
 import type {
   Abortable,
   BatchClient,
@@ -168,7 +168,7 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
         const { timeoutMs, signal = NEVER_ABORTED } = options
         checkTimeout(timeoutMs)
         const { id } = await find(ref)
-        const seen: { last: BatchReport | null } = { last: null }
+        const seen = { last: await reportOf(store, id) }
         const waited = await waitFor({ store, monotonicMs: systemClock.monotonicMs }, id, {
           timeoutMs: timeoutMs ?? null,
           signal,
@@ -178,7 +178,7 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
           },
         })
         // The looks before count roughly.
-        const last = waited === 'time is up' ? await reportOf(store, id) : seen.last
+        const last = waited === 'time is up' ? await reportNowOr(seen.last, store, id) : seen.last
         if (waited === 'dropped' || last === null) return { outcome: 'batch_dropped', batch: null }
         const batch = batchStatusOf(batchStatus(last))
         return { outcome: endOf(batch) ?? 'timed_out', batch }

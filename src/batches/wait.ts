@@ -61,6 +61,20 @@ export async function waitFor(
   }
 }
 
+/** How the batch stands now; while the store cannot be read, as it was seen last. */
+export async function reportNowOr(
+  seen: BatchReport | null,
+  store: Pick<Store, 'reports'>,
+  batchId: number,
+): Promise<BatchReport | null> {
+  try {
+    return await reportOf(store, batchId)
+  } catch (error) {
+    if (error instanceof UnreachableError) return seen
+    throw error
+  }
+}
+
 /**
  * Repeats a look at the store for as long as its database may take to come back. A store that was lost does not.
  * @throws the last error; the signal's reason

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
+import { openBatchClient } from '../../src/app/client.js'
 import { type PostgresProxy, startPostgresProxy } from '../support/postgres-proxy.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { PATIENT } from '../support/short-settings.js'
@@ -96,8 +97,14 @@ here('PostgreSQL goes away under a worker', () => {
       const interrupted = system.start('dist/scripts/trackyard-batch.js', ['wait'])
       for (const command of [waiting, interrupted]) await command.waitForStderr(/rows/)
       await until(() => watching.output() !== '', { timeoutMs: 60_000, what: 'a first look' })
+      const client = await openBatchClient({ env: system.env })
+      const timedOut = client.wait('films', { timeoutMs: SILENCE_MS })
+      // Its first look.
+      await client.status('films')
       await primary.stop('fast')
       await expectSilence(system, worker, /cannot be reached.* Check that PostgreSQL runs/)
+      expect(await timedOut).toMatchObject({ outcome: 'timed_out', batch: { name: 'films', rows: ROWS } })
+      await client.close()
       const answer = await fetch(ready)
       expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('Check that PostgreSQL runs')])
       interrupted.kill('SIGINT')

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { readStatus, type Session, type StatusSnapshot, workersOf } from '../../app/session.js'
 import { dropAbandoned, unreleasedMessage } from '../../batches/abandoned.js'
-import { findBatch, reportOf } from '../../batches/find-batch.js'
+import { findBatch } from '../../batches/find-batch.js'
 import { batchStatus } from '../../batches/status.js'
-import { type Waited, waitFor } from '../../batches/wait.js'
+import { reportNowOr, type Waited, waitFor } from '../../batches/wait.js'
 import { systemClock } from '../../domain/clock.js'
 import {
   EndedEarlyError,
@@ -12,7 +12,6 @@ import {
   RefusedError,
   type ReportedError,
   RowsWithoutAnswerError,
-  UnreachableError,
   UsageError,
 } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
@@ -130,8 +129,7 @@ export async function waitForBatch(
     view.end()
   })
   // The looks before count roughly.
-  if (waited === 'time is up' || waited === 'interrupted')
-    last = await reportOf(session.store, batchId).catch(ifAway(last))
+  if (waited === 'time is up' || waited === 'interrupted') last = await reportNowOr(last, session.store, batchId)
   const error = errorOf(waited, last, {
     allowed: which.allowFailures,
     seconds: (timeoutMs ?? 0) / 1000,
@@ -140,14 +138,6 @@ export async function waitForBatch(
   })
   if (error === null) cli.say(`${sentence(last)}Next: trackyard-batch export${idOf(last)}`)
   return { body: { outcome: outcomeOf(error), progress: last === null ? null : batchStatus(last) }, error }
-}
-
-/** Where the store cannot be read, what was seen last has to do. */
-function ifAway(seen: BatchReport | null): (error: unknown) => BatchReport | null {
-  return (error) => {
-    if (error instanceof UnreachableError) return seen
-    throw error
-  }
 }
 
 function outcomeOf(error: ReportedError | null): DocumentBody<'wait'>['outcome'] {
