@@ -174,7 +174,7 @@ test('calls of unknown outcome: a line for each search, the number of the others
   const each = { search: 'ab'.repeat(32), query: 'calm', calls: 8, lastAt: 0 }
   const shown = (count: number) =>
     renderStatus(
-      { report, finishAt: null, unknown: { count, searches: [each, each] }, now: 0 },
+      { report, finishAt: null, unknown: { count, searches: [each, each] }, moreBatches: 0, now: 0 },
       openPaint(new PassThrough(), {}),
     )
   const line = ' {2}unknown outcome: (ab){6} {2}8 calls, the last at \\d\\d:\\d\\d:\\d\\d {2}calm\n'

@@ -170,6 +170,15 @@ describe('pause and resume', () => {
     expect(await finish('status', 'night')).toBe('')
   })
 
+  test('status says how many batches it leaves out', async () => {
+    const submitOne = () => desk.json(['submit', '-'], { stdin: '{"query":"one"}' })
+    for (let count = 0; count < 20; count += 1) await submitOne()
+    expect((await desk.type(['status'])).stdout).not.toContain('more batch')
+    await submitOne()
+    const line = "… and 1 more batch: `trackyard-batch status BATCH`, or the board's /batches"
+    expect((await desk.type(['status'])).stdout).toContain(`\n${line}\n`)
+  })
+
   test('resume below the reserve warns that the queue pauses again', async () => {
     const store = await openStore({ path: join(desk.dataDir, 'trackyard.db') })
     await store.account.update({ creditsRemaining: 12 }, Date.now())

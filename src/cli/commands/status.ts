@@ -88,7 +88,9 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
 async function human(cli: Cli, session: Session, report: StatusReport, finishAt: string | null): Promise<string> {
   const unseen = report.credits.unknown_unseen
   const unknown = unseen === 0 ? null : await session.store.reports.unknownSearches(unseen, UNKNOWN_SHOWN)
-  return renderStatus({ report, finishAt, unknown, now: session.now() }, cli.paint)
+  const moreBatches =
+    report.batches.length < BATCHES_SHOWN ? 0 : (await session.store.reports.batchCount()) - report.batches.length
+  return renderStatus({ report, finishAt, unknown, moreBatches, now: session.now() }, cli.paint)
 }
 
 /** Redraws line by line in place, so that nothing flickers. Shows the cursor again at the end. */

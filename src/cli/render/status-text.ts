@@ -23,11 +23,13 @@ export interface StatusView {
   readonly finishAt: string | null
   /** The calls of unknown outcome that nobody has looked at; null: none. */
   readonly unknown: UnknownSearches | null
+  /** Batches that are not in the report. */
+  readonly moreBatches: number
   readonly now: number
 }
 
 /** The status message first; then credits, rate, finish time and the batches. */
-export function renderStatus({ report, finishAt, unknown, now }: StatusView, paint: Paint): string {
+export function renderStatus({ report, finishAt, unknown, moreBatches, now }: StatusView, paint: Paint): string {
   const { queue, credits, calls_per_minute } = report
   const facts: [string, string][] = [
     [
@@ -55,6 +57,11 @@ export function renderStatus({ report, finishAt, unknown, now }: StatusView, pai
     ...(unknown === null ? [] : unknownLines(unknown, now, paint)),
     '',
     batchTable(report.batches),
+    ...(moreBatches > 0
+      ? [
+          `… and ${pluralize(moreBatches, 'more batch', 'more batches')}: \`trackyard-batch status BATCH\`, or the board's /batches`,
+        ]
+      : []),
     ...report.batches.flatMap((batch) => timeLines(batch, now, paint)),
   ].join('\n')
 }
