@@ -88,9 +88,7 @@ async function decideAndClose(
   { outcome, facts }: CallResult,
 ): Promise<RecordedEnd> {
   const { writer } = parts
-  const history = isRefusal(outcome)
-    ? await writer.save(() => parts.store.calls.refusalHistory(claim.callId))
-    : NEVER_REFUSED
+  const history = isRefusal(outcome) ? await writer.save(() => parts.store.calls.refusalHistory(ref)) : NEVER_REFUSED
   const account = await parts.checks.after(outcome, history)
   const now = parts.clock.now()
   const decision = decide(outcome, {

@@ -47,10 +47,9 @@ export interface CallLedger {
    */
   streak(): Promise<Streak>
   /**
-   * The evidence for and against a refusal of this call's search alone. Looks at 2,000 calls at
-   * most.
+   * The evidence for and against a refusal of this search alone, in whatever round it is. Looks at 2,000 calls at most.
    */
-  refusalHistory(callId: number): Promise<RefusalHistory>
+  refusalHistory(search: SearchRef): Promise<RefusalHistory>
 }
 
 /**
@@ -73,7 +72,7 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
         getNumber(tx, 'select count(*) as n from call where sent_at > @from and sent_at <= @to', { from, to }),
       ),
     streak: () => connection.read(streak),
-    refusalHistory: (callId) => connection.read((tx) => refusalHistory(tx, callId)),
+    refusalHistory: (search) => connection.read((tx) => refusalHistory(tx, search)),
   }
 }
 

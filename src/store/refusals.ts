@@ -8,9 +8,10 @@ import {
   type RefusalHistory,
   wordsInDetail,
 } from '../domain/refusals.js'
+import type { SearchRef } from '../domain/search-id.js'
 import type { Transaction } from './engine.js'
 import type { LedgerCall } from './ledger.js'
-import { queryOf } from './search-ref.js'
+import { fingerprintBytes, queryOf } from './search-ref.js'
 import { getOne } from './sql.js'
 
 /** A search without an outcome that is refused repeatedly, as if for the whole account. */
@@ -51,11 +52,11 @@ interface RefusedRow {
   readonly refused_from: number | null
 }
 
-export async function refusalHistory(tx: Transaction, callId: number): Promise<RefusalHistory> {
+export async function refusalHistory(tx: Transaction, { fingerprint, generation }: SearchRef): Promise<RefusalHistory> {
   const search = await tx.get<RefusedRow>(
-    `select search.id, search.rate_limits, search.refusals, search.refused_from
-     from call join search on search.id = call.search_id where call.id = @callId`,
-    { callId },
+    `select id, rate_limits, refusals, refused_from from search
+     where fingerprint = @fingerprint and generation = @generation`,
+    { fingerprint: fingerprintBytes(fingerprint), generation },
   )
   return search === undefined ? NEVER_REFUSED : await historyOf(tx, search)
 }

@@ -366,7 +366,7 @@ describe('the balance of many calls in flight', () => {
 })
 
 describe('the history of a search that is refused', () => {
-  const historyOf = async (query: string) => store.calls.refusalHistory(await granted(store, query))
+  const historyOf = (query: string) => store.calls.refusalHistory(refOf(query))
 
   test('counts its own refusals of each kind, and how the others fared since the first', async () => {
     await released(store, ['a', 'b', 'c', 'd', 'e'])
@@ -394,10 +394,10 @@ describe('the history of a search that is refused', () => {
     await settle(store, 'a', 'outOfCredits')
     await store.pauses.lift('no_credits', true, Date.now())
     const call = await granted(store, 'a')
-    expect(await store.calls.refusalHistory(call)).toMatchObject({ refusals: 1 })
+    expect(await historyOf('a')).toMatchObject({ refusals: 1 })
     await close(store, call, 'refused')
     await store.deadLetters.retry(refOf('a'))
-    expect(await store.calls.refusalHistory(await granted(store, 'a', { round: 2 }))).toMatchObject({ refusals: 0 })
+    expect(await historyOf('a')).toMatchObject({ refusals: 0 })
   })
 
   test('a search is alone when no other waits for its outcome', async () => {
