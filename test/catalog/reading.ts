@@ -14,7 +14,7 @@ export function openText(
   chunk = Number.POSITIVE_INFINITY,
   options: CatalogOptions = {},
 ): Promise<Catalog> {
-  const bytes = Buffer.from(text)
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text
   const pieces: Buffer[] = []
   for (let at = 0; at < bytes.length; at += chunk) pieces.push(bytes.subarray(at, Math.min(bytes.length, at + chunk)))
   return openCatalog({ stream: Readable.from(pieces, { objectMode: false }), name }, options)
