@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /**
  * One search as the API accepts it (POST /search), and the rule for when two are the same.
@@ -51,7 +51,7 @@ export function canonicalRequest(input: {
 export function fingerprint(request: SearchRequest): string {
   const { query, limit, offset, filters } = request
   const text = JSON.stringify(filters === undefined ? [query, limit, offset] : [query, limit, offset, filters])
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+  return hash('sha256', text, 'hex').slice(0, 32)
 }
 
 /** The documented filters that are lists: they name what is wanted, in no order. */

@@ -31,7 +31,8 @@ export interface Table {
  * @param mayHaveTitle whether lines may stand before the header; else the first line is the header
  */
 export function sniffTable(sample: Sample, usual: string, mayHaveTitle: boolean): Table {
-  const readings = DIALECTS.map((dialect) => {
+  const possible = DIALECTS.filter(({ delimiter }) => sample.text.includes(delimiter))
+  const readings = possible.map((dialect) => {
     const { delimiter } = dialect
     const { records } = sampleRecords(sample.text, dialect, { most: MOST_RECORDS, isAll: sample.isAll })
     return { delimiter, records, isUsual: delimiter === usual, headerLine: 1, ...widths(records) }
