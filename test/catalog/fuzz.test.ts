@@ -64,6 +64,7 @@ function mutated(text: string, next: (below: number) => number): string {
 
 /** Whether the characters stand in the text in this order: marks may have been left out between them. */
 function isWithin(cell: string, text: string): boolean {
+  if (text.includes(cell)) return true
   let at = 0
   for (const character of cell) {
     at = text.indexOf(character, at) + 1

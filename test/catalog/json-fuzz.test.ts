@@ -90,7 +90,7 @@ async function rowsOrRefusal(content: Buffer, roll: (sides: number) => number, e
     const catalog = await openText(content, name, 1 + roll(content.length + 1), options)
     return await all(compileRows({ catalog, template: roll(3) === 0 ? null : '{title}' }))
   } catch (error) {
-    expect(error).toBeInstanceOf(UsageError)
+    if (!(error instanceof UsageError)) throw error
     return []
   }
 }
@@ -106,7 +106,7 @@ test('30,000 damaged catalogs are rows of what is in them, or one refusal', asyn
       const encoding = roll(3) === 0 ? (ENCODINGS[roll(ENCODINGS.length)] ?? '') : 'utf-8'
       const text = mutated(iconv.encode(catalogText(roll), encoding, { addBOM: roll(4) === 0 }), roll)
       const isPacked = roll(20) === 0
-      const content = isPacked ? mutated(gzipSync(text), roll) : text
+      const content = isPacked ? mutated(gzipSync(text, { level: 1, memLevel: 1 }), roll) : text
       const rows = await rowsOrRefusal(content, roll, encoding)
       const input = encoding === 'utf-8' && !isPacked ? solid(text.toString('utf8')) : null
       for (const [index, row] of rows.entries()) {
