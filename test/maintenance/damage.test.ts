@@ -21,72 +21,95 @@ async function put(system: InProcessSystem, name: string, ...command: readonly s
   expect(reply).not.toMatch(/^-/)
 }
 
-const SEARCH_KEYS: readonly (readonly [name: string, command: readonly string[]])[] = [
-  ['search:meta', ['SET', 'garbage']],
-  ['search:meta', ['HSET', 'max', 'garbage', 'duration', 'none']],
-  ['search:meta', ['HSET', 'concurrency', 'many']],
-  ['search:prioritized', ['SET', 'garbage']],
-  ['search:prioritized', ['RPUSH', 'a']],
-  ['search:active', ['SET', 'garbage']],
-  ['search:wait', ['HSET', 'a', 'b']],
-  ['search:paused', ['SET', 'garbage']],
-  ['search:delayed', ['SET', 'garbage']],
-  ['search:failed', ['RPUSH', 'a']],
-  ['search:completed', ['SET', 'garbage']],
-  ['search:stalled', ['SET', 'garbage']],
-  ['search:stalled-check', ['SET', 'garbage']],
-  ['search:events', ['SET', 'garbage']],
-  ['search:events', ['XADD', '18446744073709551615-18446744073709551615', 'event', 'none']],
-  ['search:marker', ['SET', 'garbage']],
-  ['search:pc', ['SET', 'garbage']],
-  ['search:pc', ['HSET', 'a', 'b']],
-  ['search:id', ['RPUSH', 'a']],
-  ['search:limiter', ['SET', 'garbage']],
-  ['search:limiter', ['SET', '9007199254740991']],
-  ['search:limiter', ['HSET', 'a', 'b']],
-  ['search:metrics:completed', ['SET', 'garbage']],
-  ['search:metrics:completed', ['HSET', 'count', 'many', 'prevTS', '1', 'prevCount', '0']],
-  ['search:metrics:completed', ['HSET', 'count', '3', 'prevTS', 'then', 'prevCount', '0']],
-  ['search:metrics:completed:data', ['SET', 'garbage']],
-  ['dead-letters:meta', ['RPUSH', 'a']],
-  ['dead-letters:failed', ['SET', 'garbage']],
-  ['store', ['SET', 'garbage']],
-  ['store', ['RPUSH', 'a']],
-  ['queue-id', ['RPUSH', 'a']],
-  ['rate', ['RPUSH', 'a']],
-  ['workers', ['SET', 'garbage']],
-  ['stop', ['RPUSH', 'a']],
-  ['settings', ['HSET', 'a', 'b']],
-  ['lease:feed', ['SET', 'garbage']],
-  ['lease:restore', ['RPUSH', 'a']],
-  ['lease:reconcile', ['HSET', 'a', 'b']],
+type Damage = readonly [name: string, command: readonly string[]]
+
+const DAMAGES: readonly (readonly [what: string, damages: readonly Damage[]])[] = [
+  [
+    'the jobs by state',
+    [
+      ['search:prioritized', ['SET', 'garbage']],
+      ['search:prioritized', ['RPUSH', 'a']],
+      ['search:active', ['SET', 'garbage']],
+      ['search:wait', ['HSET', 'a', 'b']],
+      ['search:paused', ['SET', 'garbage']],
+      ['search:delayed', ['SET', 'garbage']],
+      ['search:failed', ['RPUSH', 'a']],
+      ['search:completed', ['SET', 'garbage']],
+      ['search:stalled', ['SET', 'garbage']],
+      ['search:stalled-check', ['SET', 'garbage']],
+    ],
+  ],
+  [
+    'the rules and counters of the queue',
+    [
+      ['search:meta', ['SET', 'garbage']],
+      ['search:meta', ['HSET', 'max', 'garbage', 'duration', 'none']],
+      ['search:meta', ['HSET', 'concurrency', 'many']],
+      ['search:marker', ['SET', 'garbage']],
+      ['search:pc', ['SET', 'garbage']],
+      ['search:pc', ['HSET', 'a', 'b']],
+      ['search:id', ['RPUSH', 'a']],
+      ['search:limiter', ['SET', 'garbage']],
+      ['search:limiter', ['SET', '9007199254740991']],
+      ['search:limiter', ['HSET', 'a', 'b']],
+    ],
+  ],
+  [
+    'events, metrics and dead letters',
+    [
+      ['search:events', ['SET', 'garbage']],
+      ['search:events', ['XADD', '18446744073709551615-18446744073709551615', 'event', 'none']],
+      ['search:metrics:completed', ['SET', 'garbage']],
+      ['search:metrics:completed', ['HSET', 'count', 'many', 'prevTS', '1', 'prevCount', '0']],
+      ['search:metrics:completed', ['HSET', 'count', '3', 'prevTS', 'then', 'prevCount', '0']],
+      ['search:metrics:completed:data', ['SET', 'garbage']],
+      ['dead-letters:meta', ['RPUSH', 'a']],
+      ['dead-letters:failed', ['SET', 'garbage']],
+    ],
+  ],
+  [
+    'the keys beside the queues',
+    [
+      ['store', ['SET', 'garbage']],
+      ['store', ['RPUSH', 'a']],
+      ['queue-id', ['RPUSH', 'a']],
+      ['rate', ['RPUSH', 'a']],
+      ['workers', ['SET', 'garbage']],
+      ['stop', ['RPUSH', 'a']],
+      ['settings', ['HSET', 'a', 'b']],
+      ['lease:feed', ['SET', 'garbage']],
+      ['lease:restore', ['RPUSH', 'a']],
+      ['lease:reconcile', ['HSET', 'a', 'b']],
+    ],
+  ],
 ]
 
 describe('a damaged key in the middle of a run', () => {
-  // Five at a time, each on parts of its own: most of the time they wait for the worker's next heartbeat.
-  test.concurrent.each(SEARCH_KEYS)(
-    '%s as %j: all rows are answered, one call each',
-    (name, command) =>
+  // Side by side, each on parts of its own: most of the time they wait for the worker's next heartbeat.
+  test.concurrent.each(DAMAGES)(
+    '%s, one after another: all rows are answered, one call each',
+    (_, damages) =>
       withInProcess({ simulator: { latencyMs: 20 } }, async (system) => {
         await putOthers(system)
-        const batch = await system.submit(queries(30))
         const worker = await system.worker({ TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' })
-        await until(() => system.simulator.calls().length > 5, { timeoutMs: 120_000, what: 'some calls' })
-        await put(system, name, ...command)
-        const done = async () => (await system.store.reports.batches({ batchId: batch, limit: 1 }))[0]?.waiting === 0
-        await until(done, { timeoutMs: 120_000, what: 'all rows to be answered' })
-        expect(system.simulator.calls()).toHaveLength(30)
-        await until(async () => (await system.queue.registry.damage()).length === 0, {
-          timeoutMs: 120_000,
-          what: 'the repair',
-        })
-        // The worker says every four seconds that it lives.
-        const state = async () => (await system.status()).queue.state
-        await until(async () => (await state()) === 'idle', { timeoutMs: 120_000, what: 'a worker that is idle' })
+        for (const [index, [name, command]] of damages.entries()) {
+          const wait = (what: string, condition: () => boolean | Promise<boolean>, everyMs = 200) =>
+            until(condition, { timeoutMs: 120_000, what: `${what} (${name} as ${command.join(' ')})`, everyMs })
+          const before = system.simulator.calls().length
+          const batch = await system.submit(queries(30, `scene ${index}`))
+          await wait('some calls', () => system.simulator.calls().length > before + 5, 20)
+          await put(system, name, ...command)
+          const report = async () => (await system.store.reports.batches({ batchId: batch, limit: 1 }))[0]
+          await wait('all rows to be answered', async () => (await report())?.waiting === 0)
+          expect([name, command, system.simulator.calls().length - before]).toEqual([name, command, 30])
+          await wait('the repair', async () => (await system.queue.registry.damage()).length === 0)
+          // The worker says every four seconds that it lives.
+          await wait('a worker that is idle', async () => (await system.status()).queue.state === 'idle')
+        }
         await expectOthersUntouched(system)
         await worker.stop()
       }),
-    240_000,
+    600_000,
   )
 })
 
