@@ -58,9 +58,9 @@ describe.each(Object.keys(ALL))('%s', (name) => {
     async (size) => {
       scene = sceneOf(name)
       await page.setViewportSize(SIZES[size])
+      await page.goto(board.url)
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme })
-        await page.goto(board.url)
         expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe(TITLES[name])
         const banner = page.locator('.banner')
         expect(await banner.innerText()).toContain(
