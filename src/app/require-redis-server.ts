@@ -1,3 +1,4 @@
+import { searchPath } from '../config/env-file.js'
 import type { Settings } from '../config/settings.js'
 import { ConfigurationError } from '../domain/errors.js'
 import { isInstalled, notInstalled } from '../queue/private-redis/redis-server.js'
@@ -8,7 +9,7 @@ import { isInstalled, notInstalled } from '../queue/private-redis/redis-server.j
  * @throws ConfigurationError if the private Redis is needed, is not running and cannot be started
  */
 export async function requireRedisServer({ redisUrl, dataDir }: Settings): Promise<void> {
-  if (redisUrl !== null || (await isInstalled())) return
+  if (redisUrl !== null || (await isInstalled(searchPath()))) return
   // Loads SQLite.
   const { findPrivateRedis } = await import('../queue/private-redis/private-redis.js')
   if ((await findPrivateRedis({ dataDir })) === null) throw new ConfigurationError(await notInstalled())

@@ -39,6 +39,11 @@ export function startedProgram(): string {
   return process.env._ ?? ''
 }
 
+/** The directories in which the shell looks for programs, joined. */
+export function searchPath(): string {
+  return process.env.PATH ?? ''
+}
+
 /**
  * Throws `ConfigurationError` when the file cannot be read or parsed.
  * @returns empty when there is no such file

@@ -204,9 +204,8 @@ async function lastLineOf(logFile: string): Promise<string> {
 }
 
 /** Looks for the program without running it, which would take 80 ms of CPU. */
-export async function isInstalled(): Promise<boolean> {
-  const directories = (process.env.PATH ?? '').split(delimiter)
-  const found = directories.map((directory) => access(join(directory, 'redis-server'), constants.X_OK))
+export async function isInstalled(searchPath: string): Promise<boolean> {
+  const found = searchPath.split(delimiter).map((directory) => access(join(directory, 'redis-server'), constants.X_OK))
   return Promise.any(found).then(
     () => true,
     () => false,
