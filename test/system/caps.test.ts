@@ -1,41 +1,82 @@
-import { expect } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { openCalls } from '../support/ledger.js'
 import { SHORT } from '../support/short-settings.js'
-import { catalogText, type SystemUnderTest, systemTest } from '../support/system-under-test.js'
+import {
+  catalogText,
+  type Process,
+  QUERY,
+  type SystemUnderTest,
+  startSystem,
+  systemTest,
+} from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
-/** Money, with three worker processes: what is claimed is decided before the call, so caps hold to the credit. */
+/** Money, with several worker processes: what is claimed is decided before the call, so caps hold to the credit. */
 
-async function threeWorkers(system: SystemUnderTest, env: Record<string, string> = {}) {
-  return Promise.all([1, 2, 3].map(() => system.startWorker(env)))
-}
+describe('three workers', () => {
+  let system: SystemUnderTest
+  let workers: readonly Process[]
+  beforeAll(async () => {
+    system = await startSystem({
+      simulator: { noMatchRate: 0, latencyMs: [5, 40] },
+      env: { TRACKYARD_CREDIT_RESERVE: '20', TRACKYARD_CREDIT_CHECK_MS: '500' },
+    })
+    workers = await Promise.all([1, 2, 3].map(() => system.startWorker()))
+  }, 240_000)
+  afterAll(() => system.close())
 
-const pausedFor = async (system: SystemUnderTest) => (await system.status()).queue.causes
+  /** Searches that no other test makes. */
+  async function submit(name: string, searches: number, ...more: readonly string[]): Promise<void> {
+    const path = await system.file(`${name}.csv`, catalogText(searches))
+    await system.json(['submit', path, '--query', `${name} ${QUERY}`, '--yes', ...more])
+  }
 
-systemTest(
-  '200 searches, --max-credits 50, three workers, failures in between: exactly 50 are paid',
-  {
-    simulator: {
-      noMatchRate: 0,
-      latencyMs: [5, 40],
-      faults: [
-        { rate: 0.2, times: 2, does: { status: 500 } },
-        { rate: 0.1, times: 1, does: { status: 429, headers: { 'retry-after': '1' } } },
-      ],
-    },
-  },
-  async (system) => {
-    await system.submit(200, '--max-credits', '50')
-    await threeWorkers(system)
-    expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(4)
-    expect(system.simulator.paid()).toBe(50)
+  /** What is paid from now on. */
+  function payments(): () => number {
+    const before = system.simulator.paid()
+    return () => system.simulator.paid() - before
+  }
+
+  test('200 searches, --max-credits 50, failures in between: exactly 50 are paid', async () => {
+    system.simulator.fail({ rate: 0.2, times: 2, does: { status: 500 } })
+    system.simulator.fail({ rate: 0.1, times: 1, does: { status: 429, headers: { 'retry-after': '1' } } })
+    const paid = payments()
+    await submit('capped', 200, '--max-credits', '50')
+    expect((await system.cli(['wait', 'capped', '--timeout', '120'])).code).toBe(4)
+    expect(paid()).toBe(50)
     expect((await system.status()).batches).toMatchObject([{ tagged: 50, withheld: 150, waiting: 0 }])
-    expect((await system.cli(['release', 'films', '--max-credits', '80'])).code).toBe(0)
-    expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(4)
-    expect(system.simulator.paid()).toBe(80)
+    expect((await system.cli(['release', 'capped', '--max-credits', '80'])).code).toBe(0)
+    expect((await system.cli(['wait', 'capped', '--timeout', '120'])).code).toBe(4)
+    expect(paid()).toBe(80)
     expect(system.simulator.paidTwice()).toEqual([])
-  },
-)
+    system.simulator.clearFault()
+  }, 240_000)
+
+  test('a reserve of 20 with 100 credits: exactly 20 are left, it says why, and goes on by itself after a top-up', async () => {
+    system.simulator.setCredits(100)
+    const paid = payments()
+    await submit('reserve', 150)
+    const told = (): number =>
+      workers
+        .flatMap((worker) => worker.logged('notification.created'))
+        .filter(({ msg }) => /^Paused: at the credit reserve/.test(msg)).length
+    // One worker tells the news, some time within the pause.
+    await until(() => told() > 0, { timeoutMs: 120_000, what: 'the news of the pause' })
+    // The last answer may have overtaken others.
+    await until(() => openCalls(system) === 0, { timeoutMs: 120_000, what: 'the calls in flight to end' })
+    expect(system.simulator.credits()).toBe(20)
+    expect(paid()).toBe(80)
+    const { queue, credits } = await system.status()
+    expect(queue).toMatchObject({ causes: ['reserve'], waiting: 70 })
+    expect(queue.reason).toMatch(/at the credit reserve since.*70 searches wait and need 70 credits/)
+    expect(credits.remaining).toBe(20)
+    system.simulator.topUp(100)
+    expect((await system.cli(['wait', 'reserve', '--timeout', '120'])).code).toBe(0)
+    expect(system.simulator.credits()).toBe(50)
+    expect(paid()).toBe(150)
+    expect(told()).toBe(1)
+  }, 240_000)
+})
 
 systemTest(
   'a worker killed with calls in flight: its unknown outcomes stay charged, the cap is never passed',
@@ -45,45 +86,13 @@ systemTest(
   },
   async (system) => {
     await system.submit(200, '--max-credits', '50')
-    const [victim] = await threeWorkers(system)
+    const [victim] = await Promise.all([system.startWorker(), system.startWorker()])
     await until(() => system.simulator.paid() >= 12, { timeoutMs: 120_000, what: 'some calls', everyMs: 5 })
-    victim?.kill('SIGKILL')
+    victim.kill('SIGKILL')
     expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(4)
     const { credits } = await system.status()
     expect(credits.spent + credits.unknown_outcomes).toBe(50)
     expect(system.simulator.paid()).toBeLessThanOrEqual(50)
-  },
-)
-
-systemTest(
-  'a reserve of 20 with 100 credits: exactly 20 are left, it says why, and goes on by itself after a top-up',
-  {
-    simulator: { noMatchRate: 0, credits: 100, latencyMs: [5, 60] },
-    env: { TRACKYARD_CREDIT_RESERVE: '20', TRACKYARD_CREDIT_CHECK_MS: '500' },
-  },
-  async (system) => {
-    await system.submit(150)
-    const workers = await threeWorkers(system)
-    await until(async () => (await pausedFor(system)).includes('reserve'), { timeoutMs: 120_000, what: 'the reserve' })
-    // The last answer may have overtaken others.
-    await until(() => openCalls(system) === 0, { timeoutMs: 120_000, what: 'the calls in flight to end' })
-    expect(system.simulator.credits()).toBe(20)
-    expect(system.simulator.paid()).toBe(80)
-    const { queue, credits } = await system.status()
-    expect(queue).toMatchObject({ causes: ['reserve'], waiting: 70 })
-    expect(queue.reason).toMatch(/at the credit reserve since.*70 searches wait and need 70 credits/)
-    expect(credits.remaining).toBe(20)
-    // One worker tells the news, some time within the pause.
-    const told = (): number =>
-      workers
-        .flatMap((worker) => worker.logged('notification.created'))
-        .filter(({ msg }) => /^Paused: at the credit reserve/.test(msg)).length
-    await until(() => told() > 0, { timeoutMs: 120_000, what: 'the news of the pause' })
-    system.simulator.topUp(100)
-    expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
-    expect(system.simulator.credits()).toBe(50)
-    expect(system.simulator.paid()).toBe(150)
-    expect(told()).toBe(1)
   },
 )
 
