@@ -38,7 +38,7 @@ test('no call starts outside the active hours, and those in flight finish', asyn
     simulator: { noMatchRate: 0, latencyMs: [300, 500] },
     env: { TRACKYARD_RATE_LIMIT: '600' },
   })
-  await submit(3000)
+  await submit(1200)
   // At least 30 s of the present period are left; then a minute off, and on again.
   const minute = Math.floor((Date.now() + 30_000) / MINUTE) * MINUTE
   const [end, again] = [minute + MINUTE, minute + 2 * MINUTE]
@@ -49,6 +49,7 @@ test('no call starts outside the active hours, and those in flight finish', asyn
   await until(async () => (await system.status()).queue.causes.includes('outside_hours'), {
     timeoutMs: 90_000,
     what: 'the end of the hours',
+    everyMs: 1000,
   })
   const { queue, finish_at } = await system.status()
   expect(queue).toMatchObject({ state: 'paused', until: new Date(again).toISOString() })
