@@ -1,15 +1,16 @@
-import { afterEach, expect, test } from '@jest/globals'
-import { type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** Bull Board's buttons on the real board process do what the command line does, and the page says why it stands still. */
 let system: SystemUnderTest
-afterEach(() => system.close())
-
-async function startBoard(): Promise<string> {
+let url: string
+beforeAll(async () => {
+  system = await startSystem({ simulator: { noMatchRate: 0 }, env: { TRACKYARD_BOARD_PORT: '0' } })
   const board = system.start('dist/workers/board.js')
-  return String((await board.waitForEvent('board.started')).url)
-}
+  url = String((await board.waitForEvent('board.started')).url)
+}, 240_000)
+afterAll(() => system.close())
 
 interface Page {
   readonly queues: readonly {
@@ -20,8 +21,6 @@ interface Page {
 }
 
 test('Pause and Resume pressed in Bull Board are the operator’s; the sentence and the metrics say so', async () => {
-  system = await startSystem({ simulator: { noMatchRate: 0 }, env: { TRACKYARD_BOARD_PORT: '0' } })
-  const url = await startBoard()
   expect((await fetch(`${url}/queues/api/queues/search/pause`, { method: 'PUT' })).status).toBe(200)
   await system.startWorker()
   await system.submit(5)
@@ -43,29 +42,25 @@ test('Pause and Resume pressed in Bull Board are the operator’s; the sentence 
 }, 240_000)
 
 test('Retry pressed on a dead letter makes its search due again, and it is answered', async () => {
-  system = await startSystem({
-    simulator: { noMatchRate: 0, faults: [{ match: 'scene 1 ', timesInTotal: 1, does: { status: 400 } }] },
-    env: { TRACKYARD_BOARD_PORT: '0' },
-  })
-  const url = await startBoard()
-  await system.submit(3)
-  await system.startWorker()
-  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(6)
+  system.simulator.fail({ match: 'wrong scene 1 ', timesInTotal: 1, does: { status: 400 } })
+  const path = await system.file('wrong.csv', catalogText(3))
+  await system.json(['submit', path, '--query', `wrong ${QUERY}`, '--yes'])
+  expect((await system.cli(['wait', 'wrong', '--timeout', '120'])).code).toBe(6)
   const failed = async (): Promise<Page['queues'][number]['jobs']> => {
     const page = (await (await fetch(`${url}/queues/api/queues?activeQueue=dead-letters&status=failed`)).json()) as Page
     return page.queues.find((queue) => queue.name === 'dead-letters')?.jobs ?? []
   }
   await until(async () => (await failed()).length === 1, { timeoutMs: 120_000, what: 'the dead letter in Bull Board' })
   const [letter] = await failed()
-  expect(letter?.name).toBe('400 invalid_parameters · scene 1 dark music')
+  expect(letter?.name).toBe('400 invalid_parameters · wrong scene 1 dark music')
   expect(letter?.failedReason).toMatch(/400.*Check the query/s)
 
   expect((await fetch(`${url}/queues/api/queues/dead-letters/${letter?.id}/retry`, { method: 'PUT' })).status).toBe(204)
-  await until(async () => (await system.status()).batches[0]?.tagged === 3, {
+  await until(async () => (await system.status()).batches.find(({ name }) => name === 'wrong')?.tagged === 3, {
     timeoutMs: 120_000,
     what: 'the retried search to be tagged',
   })
-  expect(system.simulator.paid()).toBe(3)
+  expect(system.simulator.paid()).toBe(5 + 3)
   expect((await system.status()).queue.dead_letters).toBe(0)
   await until(async () => (await failed()).length === 0, { timeoutMs: 120_000, what: 'the letter to leave Bull Board' })
 }, 240_000)
