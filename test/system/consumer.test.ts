@@ -4,13 +4,13 @@ import { cp, mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 
 const root = join(import.meta.dirname, '../..')
 let system: SystemUnderTest
 let project: string
-beforeEach(async () => {
+beforeAll(async () => {
   system = await startSystem({
     simulator: { noMatchRate: 0, faults: [{ match: 'refused', does: { status: 400 } }] },
   })
@@ -20,7 +20,7 @@ beforeEach(async () => {
   await symlink(root, join(project, 'node_modules/trackyard-batch'))
   await symlink(join(root, 'node_modules/@types/node'), join(project, 'node_modules/@types/node'))
 })
-afterEach(() => system.close())
+afterAll(() => system.close())
 
 async function run(file: string, ...args: readonly string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, [file, ...args], {
@@ -47,7 +47,6 @@ test('a strict TypeScript project compiles against the package and runs a batch'
 })
 
 test('a CommonJS file gets the client by require and runs a batch', async () => {
-  await system.startWorker()
   expect(JSON.parse(await run('night.cjs'))).toEqual({
     outcomes: ['rows_withheld', 'done'],
     ids: ['1 tagged', '2 tagged', '3 tagged'],
@@ -56,6 +55,8 @@ test('a CommonJS file gets the client by require and runs a batch', async () => 
 })
 
 test('a watch without Redis keeps its process alive until the end of the batch', async () => {
+  // Before and after: a submit starts Redis, and no worker is to take the batch.
+  expect(await system.cli(['down'])).toMatchObject({ code: 0 })
   await system.submit(3)
   expect(await system.cli(['down'])).toMatchObject({ code: 0 })
   const child = spawn(process.execPath, ['watch.cjs'], {
