@@ -4,27 +4,28 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 
 /** better-sqlite3 that cannot be loaded: a copy of the installation is broken for real. */
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const COMPILED = 'build/Release/better_sqlite3.node'
 
 let dir: string
-beforeEach(async () => {
+beforeAll(async () => {
   dir = await realpath(await mkdtemp(join(tmpdir(), 'installation-')))
-})
-afterEach(() => rm(dir, { recursive: true, force: true }))
-
-/** The program with all its packages, and a better-sqlite3 of its own that was never built. Where that lies. */
-async function install(packages = 'node_modules'): Promise<string> {
   await cp(join(ROOT, 'dist'), join(dir, 'dist'), { recursive: true })
   await cp(join(ROOT, 'package.json'), join(dir, 'package.json'))
   await mkdir(join(dir, 'node_modules'))
-  const driver = join(dir, packages, 'better-sqlite3')
   for (const name of await readdir(join(ROOT, 'node_modules'))) {
     if (name !== 'better-sqlite3') await symlink(join(ROOT, 'node_modules', name), join(dir, 'node_modules', name))
   }
+})
+afterAll(() => rm(dir, { recursive: true, force: true }))
+afterEach(() => rm(join(dir, 'node_modules', 'better-sqlite3'), { recursive: true }))
+
+/** The program with all its packages, and a better-sqlite3 of its own that was never built. Where that lies. */
+async function install(packages = 'node_modules'): Promise<string> {
+  const driver = join(dir, packages, 'better-sqlite3')
   for (const part of ['package.json', 'lib'])
     await cp(join(ROOT, 'node_modules', 'better-sqlite3', part), join(driver, part), { recursive: true })
   if (packages === 'node_modules') return driver
