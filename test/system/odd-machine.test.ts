@@ -35,7 +35,7 @@ test.each(['scripts/trackyard-batch.js status', 'workers/worker.js', 'workers/bo
 test('a .env that never ends is refused', async () => {
   system = await startSystem()
   await symlink('/dev/zero', join(system.dir, '.env'))
-  expect(await system.command(['status'])).toMatchObject({
+  expect(await system.cli(['status'])).toMatchObject({
     code: 78,
     stderr: expect.stringContaining('expected a file of NAME=value lines, found a device'),
   })
@@ -45,7 +45,7 @@ test('what the system refuses is no bug of ours', async () => {
   system = await startSystem()
   await symlink('loop', join(system.dir, 'loop'))
   await mkdir(join(system.dir, 'folder'))
-  const { code, stderr } = await system.command(['submit', 'loop', '--query', QUERY])
+  const { code, stderr } = await system.cli(['submit', 'loop', '--query', QUERY])
   expect(stderr).not.toMatch(/Unexpected error|bug/)
   expect([1, 2]).toContain(code)
 })
@@ -66,8 +66,8 @@ test('a worker whose log cannot be written works on', async () => {
   system = await startSystem({ simulator: { noMatchRate: 0 } })
   await system.submit(5)
   const worked = shell('exec "$NODE" "$ROOT/dist/workers/worker.js" > /dev/full 2> /dev/full')
-  expect((await system.command(['wait', '--timeout', '60'])).code).toBe(0)
-  expect((await system.command(['down'])).code).toBe(0)
+  expect((await system.cli(['wait', '--timeout', '60'])).code).toBe(0)
+  expect((await system.cli(['down'])).code).toBe(0)
   expect((await worked).code).toBe(0)
   expect(system.simulator.paid()).toBe(5)
 }, 240_000)
