@@ -51,8 +51,8 @@ test.concurrent('a worker that can reach neither store nor Redis writes its paid
   })
 }, 240_000)
 
-async function expectStop(service: Process, redis: TestRedis): Promise<void> {
-  await redis.kill()
+/** Redis was killed just now. */
+async function expectStop(service: Process): Promise<void> {
   await service.waitForEvent('redis.disconnected')
   // Its tasks have come to wait for Redis: each runs every 2 s, or more often.
   await sleep(2500)
@@ -66,26 +66,19 @@ async function expectStop(service: Process, redis: TestRedis): Promise<void> {
 const GRACE_MS = 60_000
 const PATIENT = { TRACKYARD_SHUTDOWN_GRACE_MS: String(GRACE_MS), TRACKYARD_BOARD_PORT: '0' }
 
-test.concurrent('an idle worker does not wait for Redis until its grace period ends', async () => {
+test.concurrent('an idle worker does not wait for Redis until its grace period ends, nor does a board, nor a worker that loses Redis while it starts', async () => {
   await withBoth({ env: PATIENT }, async (system, redis) => {
     await system.submit(1)
     const worker = await system.startWorker()
     await untilDone(system)
-    await expectStop(worker, redis)
-  })
-}, 240_000)
-
-test.concurrent('nor does a board', async () => {
-  await withBoth({ env: PATIENT }, async (system, redis) => {
     const board = system.start('dist/workers/board.js')
     await board.waitForEvent('board.started')
-    await expectStop(board, redis)
-  })
-}, 240_000)
-
-test.concurrent('nor does a worker that loses Redis while it starts', async () => {
-  await withBoth({ env: PATIENT }, async (system, redis) => {
+    await redis.kill()
+    await Promise.all([expectStop(worker), expectStop(board)])
+    await redis.restart()
     // Logged just before it connects once more.
-    await expectStop(await system.startWorker(), redis)
+    const starting = await system.startWorker()
+    await redis.kill()
+    await expectStop(starting)
   })
 }, 240_000)
