@@ -156,27 +156,8 @@ test.concurrent(
 )
 
 inTheBeginning(
-  'a worker that finds the store locked waits for it, and can be stopped while it waits',
-  async (system) => {
-    const other = new Database(join(system.dataDir, 'trackyard.db'))
-    other.exec('BEGIN IMMEDIATE')
-    const stopped = system.start('dist/workers/worker.js')
-    const patient = system.start('dist/workers/worker.js')
-    await Promise.all([stopped, patient].map((worker) => worker.waitForEvent('store.locked')))
-    stopped.kill('SIGTERM')
-    expect(await stopped.exited).toMatchObject({ code: 0, signal: null })
-    expect(patient.child.exitCode).toBeNull()
-    expect(patient.logged('worker.started')).toEqual([])
-    other.exec('COMMIT')
-    other.close()
-    await patient.waitForEvent('worker.started')
-    await untilDone(system)
-  },
-)
-
-inTheBeginning(
-  'a worker that waits for the locked store is seen, `down` ends it, and it makes no call when the lock is gone',
-  async (system) => {
+  'the store is locked: a waiting worker is seen and can be stopped, without a call; others wait, and begin when it is free',
+  async (system, path) => {
     const other = new Database(join(system.dataDir, 'trackyard.db'))
     other.exec('BEGIN IMMEDIATE')
     const worker = system.start('dist/workers/worker.js')
@@ -190,22 +171,26 @@ inTheBeginning(
       stdout: expect.stringMatching(/^Stopped 1 worker; the private Redis is stopped/),
     })
     expect(await worker.exited).toMatchObject({ code: 0, signal: null })
+    expect(await findPrivateRedis({ dataDir: system.dataDir })).toBeNull()
+
+    const stopped = system.start('dist/workers/worker.js')
+    const patient = system.start('dist/workers/worker.js')
+    await Promise.all([stopped, patient].map((each) => each.waitForEvent('store.locked')))
+    stopped.kill('SIGTERM')
+    expect(await stopped.exited).toMatchObject({ code: 0, signal: null })
+    expect(patient.child.exitCode).toBeNull()
+    expect(patient.logged('worker.started')).toEqual([])
+    expect(system.simulator.calls()).toEqual([])
+    // A command waits for some seconds before it gives up.
+    const submitting = system.command(['submit', path, '--query', QUERY, '--yes'])
+    await sleep(4000)
     other.exec('COMMIT')
     other.close()
-    expect(await findPrivateRedis({ dataDir: system.dataDir })).toBeNull()
-    expect(system.simulator.calls()).toEqual([])
+    expect(await submitting).toMatchObject({ code: 0 })
+    await patient.waitForEvent('worker.started')
+    await untilDone(system)
   },
 )
-
-inTheBeginning('a command waits for the lock for some seconds before it gives up', async (system, path) => {
-  const other = new Database(join(system.dataDir, 'trackyard.db'))
-  other.exec('BEGIN IMMEDIATE')
-  const submitting = system.command(['submit', path, '--query', QUERY, '--yes'])
-  await sleep(4000)
-  other.exec('COMMIT')
-  other.close()
-  expect(await submitting).toMatchObject({ code: 0 })
-})
 
 inTheBeginning(
   'a store of a newer program is refused by workers and commands: exit 78, and it is left as it is',
