@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import {
   chmod,
+  cp,
   mkdir,
   mkdtemp,
   open as openFile,
@@ -14,7 +15,7 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import {
@@ -52,6 +53,17 @@ const MANIFEST = 'appendonly.aof.manifest'
 
 /** Files as a Redis leaves them that has worked and rewritten its file: a base, and what came after it. */
 async function fill(): Promise<void> {
+  if (filled === '') {
+    await writeFilled()
+    filled = await mkdtemp(join(tmpdir(), 'filled-'))
+    await cp(inRedis(), filled, { recursive: true })
+  } else await cp(filled, inRedis(), { recursive: true })
+}
+/** A copy of them. */
+let filled = ''
+afterAll(() => rm(filled, { recursive: true, force: true }))
+
+async function writeFilled(): Promise<void> {
   const { socketPath } = await startOrConnectPrivateRedis({ dataDir, log: silentLogger })
   const queue = await open.queue({ connection: { socketPath } })
   await queue.searches.add(jobs(range(1, 50)))
