@@ -18,7 +18,7 @@ test('up says it once for all its children; worker, board and account say it eac
   await up.waitForEvent('board.started')
   expect(times(up.stderr())).toBe(1)
   up.kill('SIGTERM')
-  await up.exited
+  expect((await up.exited).code).toBe(0)
 
   const alone = [await system.startWorker(), system.start('dist/workers/board.js')] as const
   await alone[1].waitForEvent('board.started')
