@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from '@jest/globals'
 
-/** Commands of the built program, in one process for all tests of a file. */
+/** Commands and workers of the built program, in one process for all tests of a file. */
 export interface CommandResult {
   readonly code: number
   readonly stdout: string
@@ -26,20 +26,38 @@ afterAll(async () => {
   await exited
 })
 
-export function runCommand(args: readonly string[], { env, cwd }: Surroundings): Promise<CommandResult> {
+export function runCommand(args: readonly string[], surroundings: Surroundings): Promise<CommandResult> {
+  return ask<CommandResult>({ args, ...surroundings }).ended
+}
+
+/** Starts a worker. `stop` does what SIGTERM does to one in a process of its own, and `ended` follows. */
+export function runWorker(
+  surroundings: Surroundings,
+  onLine: (line: string) => void,
+): { readonly stop: () => void; readonly ended: Promise<unknown> } {
+  const { id, ended } = ask({ worker: 'start', ...surroundings }, onLine)
+  return { stop: () => void child?.send({ id, worker: 'stop' }), ended }
+}
+
+function ask<T>(
+  request: object,
+  onLine: (line: string) => void = () => {},
+): { readonly id: number; readonly ended: Promise<T> } {
   child ??= fork(PROGRAM, { env: { PATH: process.env.PATH, TZ: 'UTC' }, execArgv: [] }).setMaxListeners(0)
   const server = child
   sent += 1
   const id = sent
-  return new Promise((resolve, reject) => {
-    const ended = (): void => reject(new Error(`the process of the commands ended before ${args.join(' ')}`))
-    server.once('exit', ended)
-    server.on('message', function listen(result: CommandResult & { readonly id: number }) {
-      if (result.id !== id) return
+  const ended = new Promise<T>((resolve, reject) => {
+    const onExit = (): void => reject(new Error(`the process of the commands ended before ${JSON.stringify(request)}`))
+    server.once('exit', onExit)
+    server.on('message', function listen(said: { readonly id: number; readonly line?: string; readonly ended?: T }) {
+      if (said.id !== id) return
+      if (said.line !== undefined) return onLine(said.line)
       server.off('message', listen)
-      server.off('exit', ended)
-      resolve(result)
+      server.off('exit', onExit)
+      resolve(said.ended as T)
     })
-    server.send({ id, args, env, cwd })
+    server.send({ id, ...request })
   })
+  return { id, ended }
 }

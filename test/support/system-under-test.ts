@@ -14,7 +14,7 @@ import { errorCode } from '../../src/domain/errors.js'
 import { stopPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { SIMULATOR_KEY, type SimulatorOptions } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
-import { type CommandResult, runCommand } from './commands.js'
+import { type CommandResult, runCommand, runWorker } from './commands.js'
 import { until } from './until.js'
 
 /**
@@ -35,6 +35,8 @@ export interface SystemUnderTest {
   command(args: readonly string[], options?: CommandOptions): Promise<Finished>
   status(): Promise<StatusReport>
   deadLetters(): Promise<DocumentBody<'dead_letters'>['dead_letters']>
+  /** Starts a worker in the process of the commands, for tests in which none is killed or frozen. Resolves as below. */
+  worker(env?: Record<string, string>): Promise<SharedWorker>
   /** Starts a worker process and resolves when it says that it has started. */
   startWorker(env?: Record<string, string>): Promise<Process>
   /** SIGSTOP between two changes of the store: one that is frozen inside a change locks out everybody. */
@@ -61,17 +63,25 @@ export interface Finished {
   readonly stderr: string
 }
 
-export interface Process {
-  readonly child: ChildProcess
-  readonly pid: number
+export interface ReadLog {
   /** Everything written to stderr so far. */
   stderr(): string
   /** The log lines of that event so far. */
   logged(event: string): readonly LogLine[]
-  /** Everything written to stdout so far. */
-  output(): string
   /** Resolves with the first log line of that event whose facts match, or the one number `count`. */
   waitForEvent(event: string, options?: EventOptions): Promise<LogLine>
+}
+
+export interface SharedWorker extends ReadLog {
+  /** What SIGTERM does. */
+  stop(): Promise<void>
+}
+
+export interface Process extends ReadLog {
+  readonly child: ChildProcess
+  readonly pid: number
+  /** Everything written to stdout so far. */
+  output(): string
   /** For the output of commands, which people read. A service is waited for by its events. */
   waitForStderr(pattern: RegExp, timeoutMs?: number): Promise<void>
   kill(signal: NodeJS.Signals): void
@@ -141,6 +151,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     ...options.env,
   }
   const processes: Process[] = []
+  const workers: SharedWorker[] = []
 
   function start(
     entry: string,
@@ -156,45 +167,23 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     // A process that is killed while it reads.
     child.stdin?.on('error', () => {})
     let stdout = ''
-    let stderr = ''
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
     })
-    // Each line is read once, however often somebody looks for one.
-    const lines: LogLine[] = []
-    let begun = ''
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text
-      const whole = (begun + text).split('\n')
-      begun = whole.pop() ?? ''
-      lines.push(...whole.flatMap((line) => parseLogLine(line) ?? []))
-    })
+    const log = readLog(entry)
+    child.stderr?.setEncoding('utf8').on('data', log.add)
     const exited = new Promise<Finished>((resolve) => {
-      child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+      child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr: log.stderr() }))
     })
     const started: Process = {
+      ...log,
       child,
       pid: child.pid ?? 0,
-      stderr: () => stderr,
-      logged: (event) => lines.filter((line) => line.event === event),
       output: () => stdout,
-      async waitForEvent(event, { count = 1, facts = {}, text = /^/, timeoutMs = 120_000 } = {}) {
-        const found = () =>
-          started
-            .logged(event)
-            .filter((line) => Object.entries(facts).every(([name, value]) => line[name] === value))
-            .filter((line) => text.test(JSON.stringify(line)))[count - 1]
-        await until(() => found() !== undefined, {
-          timeoutMs,
-          what: () =>
-            `${entry} to log ${event} ${JSON.stringify({ count, facts })} ${String(text)}; its log:\n${stderr}`,
-        })
-        return found() as LogLine
-      },
       waitForStderr: (pattern, timeoutMs = 120_000) =>
-        until(() => pattern.test(stderr), {
+        until(() => pattern.test(log.stderr()), {
           timeoutMs,
-          what: () => `${entry} to write ${String(pattern)}; it wrote:\n${stderr}`,
+          what: () => `${entry} to write ${String(pattern)}; it wrote:\n${log.stderr()}`,
         }),
       kill: (signal) => void child.kill(signal),
       exited,
@@ -223,8 +212,10 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
   async function close(): Promise<void> {
     for (const one of processes) if (one.child.exitCode === null && one.child.signalCode === null) one.kill('SIGKILL')
     await Promise.all(processes.map((one) => one.exited))
-    await stopRedisIn(dataDir)
+    // Without an API, a worker does not wait for its calls.
     await simulator.close()
+    await Promise.all(workers.map((worker) => worker.stop()))
+    await stopRedisIn(dataDir)
     await rm(dir, { recursive: true, force: true, maxRetries: 5 })
   }
 
@@ -239,6 +230,20 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     status: () => json<StatusReport>(['status']),
     deadLetters: async () => (await json<DocumentBody<'dead_letters'>>(['dead-letters', 'list'])).dead_letters,
     start,
+    async worker(more = {}) {
+      const log = readLog('the worker beside the commands')
+      const { stop, ended } = runWorker({ env: { ...env, ...more }, cwd: dir }, log.add)
+      const worker = {
+        ...log,
+        async stop() {
+          stop()
+          await ended
+        },
+      }
+      workers.push(worker)
+      await worker.waitForEvent('worker.started')
+      return worker
+    },
     async startWorker(more = {}) {
       const worker = start('dist/workers/worker.js', [], more)
       await worker.waitForEvent('worker.started')
@@ -260,6 +265,35 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
         .map((line) => JSON.parse(line) as Record<string, string>)
     },
     close,
+  }
+}
+
+function readLog(entry: string): ReadLog & { readonly add: (text: string) => void } {
+  let stderr = ''
+  // Each line is read once, however often somebody looks for one.
+  const lines: LogLine[] = []
+  let begun = ''
+  const logged = (event: string) => lines.filter((line) => line.event === event)
+  return {
+    add(text) {
+      stderr += text
+      const whole = (begun + text).split('\n')
+      begun = whole.pop() ?? ''
+      lines.push(...whole.flatMap((line) => parseLogLine(line) ?? []))
+    },
+    stderr: () => stderr,
+    logged,
+    async waitForEvent(event, { count = 1, facts = {}, text = /^/, timeoutMs = 120_000 } = {}) {
+      const found = () =>
+        logged(event)
+          .filter((line) => Object.entries(facts).every(([name, value]) => line[name] === value))
+          .filter((line) => text.test(JSON.stringify(line)))[count - 1]
+      await until(() => found() !== undefined, {
+        timeoutMs,
+        what: () => `${entry} to log ${event} ${JSON.stringify({ count, facts })} ${String(text)}; its log:\n${stderr}`,
+      })
+      return found() as LogLine
+    },
   }
 }
 

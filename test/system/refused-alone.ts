@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { FaultAction, FaultRule } from '../../src/simulator/faults.js'
 import { isDone, readLedger, untilDone } from '../support/ledger.js'
-import { type Process, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
+import { type ReadLog, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /**
@@ -83,7 +83,7 @@ async function playNight(
   }
 }
 
-async function untilDoneOrTooBusy(system: SystemUnderTest, worker: Process): Promise<void> {
+async function untilDoneOrTooBusy(system: SystemUnderTest, worker: ReadLog): Promise<void> {
   const isTooBusy = () => worker.logged('api.account_check_failed').length > 0
   await until(() => isTooBusy() || isDone(system), {
     timeoutMs: 100_000,
@@ -104,7 +104,7 @@ export function testOneRefused(slots: number): void {
         await playNight(
           async (system) => {
             await system.submit(ROWS)
-            const worker = await system.startWorker()
+            const worker = await system.worker()
             await untilDoneOrTooBusy(system, worker)
             expect((await system.exported()).map(({ id, status }) => ({ id, status }))).toEqual(
               Array.from({ length: ROWS }, (_, index) => ({
@@ -156,7 +156,7 @@ export function testSomeRefused(slots: number): void {
         await playNight(
           async (system) => {
             await system.submit(200)
-            await system.startWorker()
+            await system.worker()
             await untilDone(system, 200_000)
             const rows = await system.exported()
             const dead = rows.filter((row) => row.status === 'dead').map((row) => row.id)
@@ -177,7 +177,7 @@ export function testSomeRefused(slots: number): void {
         await playNight(
           async (system) => {
             await system.submit(ROWS)
-            await system.startWorker()
+            await system.worker()
             await untilDone(system)
             expect((await system.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
             expect((await system.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })
@@ -194,7 +194,7 @@ export function testSomeRefused(slots: number): void {
         await playNight(
           async (system) => {
             await system.submit(ROWS)
-            await system.startWorker()
+            await system.worker()
             await untilDone(system)
             expect((await system.exported()).every(({ status }) => status === 'tagged')).toBe(true)
             expect(readLedger(system)).toMatchObject({ failures: 0 })
@@ -214,7 +214,7 @@ export function testSomeRefused(slots: number): void {
             await system.submit(ROWS)
             // A worker asks once when it starts.
             system.simulator.fail({ endpoint: 'me', skip: 1, timesInTotal: 2, does: { status: 429 } })
-            const worker = await system.startWorker()
+            const worker = await system.worker()
             await worker.waitForEvent('notification.created', { text: /Paused: no credits left/ })
             await untilDone(system)
             expect((await system.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
