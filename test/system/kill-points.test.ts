@@ -52,7 +52,7 @@ async function workerKilled(system: SystemUnderTest, at: string): Promise<number
 }
 
 async function finishedByAnother(system: SystemUnderTest): Promise<void> {
-  await system.startWorker()
+  await system.worker()
   await untilDone(system)
 }
 
@@ -180,20 +180,19 @@ describe('a worker is killed', () => {
       await duringNight(
         async (system) => {
           await submit(system)
-          const first = await system.startWorker()
+          const first = await system.worker()
           expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(6)
           await until(async () => (await lettersFailed(system)).length === 1, {
             timeoutMs: 120_000,
             what: 'the letter',
           })
-          first.kill('SIGTERM')
-          await first.exited
+          await first.stop()
           const victim = system.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
           await victim.waitForEvent('worker.started')
           await pressRetry(system)
           expect((await victim.exited).signal).toBe('SIGKILL')
           system.simulator.clearFault()
-          await system.startWorker()
+          await system.worker()
           await until(() => figure(system, "select count(*) from search where state = 'answered'") === ROWS, {
             timeoutMs: 100_000,
             what: 'the answer after the retry',
@@ -229,7 +228,7 @@ describe('a command is killed', () => {
         expect((await loading.exited).signal).toBe('SIGKILL')
         // A minute later.
         change(system, "update batch set heard_at = 0 where state = 'loading'")
-        const worker = await system.startWorker()
+        const worker = await system.worker()
         await worker.waitForEvent('batch.abandoned')
         expect((await system.status()).batches).toEqual([])
         expect(itemsLoaded(system)).toBe(0)

@@ -10,8 +10,8 @@ import { type TestRedis, withRedis } from '../support/redis.js'
 import { PATIENT } from '../support/short-settings.js'
 import {
   catalogText,
-  type Process,
   QUERY,
+  type ReadLog,
   type SystemOptions,
   type SystemUnderTest,
   startSystem,
@@ -68,7 +68,7 @@ async function withQueue<T>(system: SystemUnderTest, use: (queue: SearchQueue) =
 }
 
 /** Whichever maintenance task looks first. */
-function lossNoticed(worker: Process): Promise<void> {
+function lossNoticed(worker: ReadLog): Promise<void> {
   return until(() => ['redis.restored', 'queue.jobs_restored'].some((event) => worker.logged(event).length > 0), {
     timeoutMs: 120_000,
     what: () => `the lost jobs to be noticed; its log:\n${worker.stderr()}`,
@@ -108,7 +108,7 @@ describe('in the middle of a run', () => {
     const late = { skip: 20, timesInTotal: 10, does: 'late', ms: 8000 } as const
     await withBoth({ simulator: { latencyMs: 200, faults: [late] }, env: PATIENT }, async (system, server) => {
       await system.submit(120)
-      const worker = await system.startWorker()
+      const worker = await system.worker()
       await system.simulator.waitForCalls(10, 120_000)
       await server.flush()
       expect(openCalls(system)).toBeGreaterThan(0)
@@ -125,7 +125,7 @@ describe('in the middle of a run', () => {
     const late = { does: 'late', ms: 10_000 } as const
     await withBoth({ simulator: { faults: [late] } }, async (system, server) => {
       await system.submit(100)
-      const worker = await system.startWorker()
+      const worker = await system.worker()
       await system.simulator.waitForCalls(10, 120_000)
       expect((await system.cli(['pause', '--reason', 'lunch'])).code).toBe(0)
       await server.flush()
@@ -153,7 +153,7 @@ describe('in the middle of a run', () => {
     { simulator: { faults: [{ timesInTotal: 1, does: { status: 429, headers: { 'retry-after': '8' } } }] } },
     async (system, server) => {
       await system.submit(20)
-      const worker = await system.startWorker({ TRACKYARD_CONCURRENCY: '1' })
+      const worker = await system.worker({ TRACKYARD_CONCURRENCY: '1' })
       await worker.waitForEvent('call.finished', { facts: { decision: 'rateLimit' } })
       // Its own note of the answer may be later than the worker's reading of it.
       const refusedAt = system.simulator.calls()[0]?.receivedAt ?? Number.NaN
@@ -173,7 +173,7 @@ describe('in the middle of a run', () => {
       const [first, second, third] = await search.getJobs(['prioritized'])
       for (const job of [first, second, third]) await search.remove(job?.id ?? '')
     })
-    const worker = await system.startWorker()
+    const worker = await system.worker()
     await untilDone(system)
     await worker.waitForEvent('queue.jobs_restored')
     await expectOneCallEach(system, 40)
@@ -234,10 +234,9 @@ describe('in the middle of a run', () => {
     { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '900' } },
     async (system, server) => {
       await system.submit(60)
-      const first = await system.startWorker()
+      const first = await system.worker()
       await system.simulator.waitForCalls(10, 120_000)
-      first.kill('SIGTERM')
-      await first.exited
+      await first.stop()
       for (const key of ['prioritized', 'meta', 'events']) {
         await server.command('DEL', `{trackyard}:search:${key}`)
         await server.command('SET', `{trackyard}:search:${key}`, 'garbage')
@@ -245,7 +244,7 @@ describe('in the middle of a run', () => {
       const status = await system.cli(['status'])
       expect(status.code).toBe(3)
       expect(status.stdout).toMatch(/holds damaged values\. A running worker clears/)
-      const second = await system.startWorker()
+      const second = await system.worker()
       await untilDone(system)
       await expectOneCallEach(system, 60)
       expect(second.logged('redis.damage_cleared')).toHaveLength(1)
@@ -394,7 +393,7 @@ describe('the private Redis', () => {
     expect(status.code).toBe(3)
     expect(status.stdout).toMatch(/^The private Redis cannot use .* unknown\. 3 searches/m)
     await rm(join(system.dataDir, 'redis'))
-    await system.startWorker()
+    await system.worker()
     await untilDone(system)
     expect((await system.cli(['status'])).code).toBe(0)
   })
