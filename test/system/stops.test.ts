@@ -29,7 +29,7 @@ systemTest(
     expect(made).toBeLessThan(60)
     expect(system.simulator.paid()).toBe(made)
     expect(readLedger(system)).toMatchObject({ calls: { answered: made }, failures: 0, integrity: 'ok' })
-    await system.startWorker()
+    await system.worker()
     await untilDone(system)
     await expectAccounted(system, { rows: 60, unknown: 0 })
     expect(system.simulator.calls()).toHaveLength(60)
@@ -47,7 +47,7 @@ test.concurrent('a grace that is too short: exit 0 all the same, and what was in
     expect(worker.logged('shutdown.timeout')).toHaveLength(1)
     const inFlight = openCalls(system)
     expect(inFlight).toBe(4)
-    await system.startWorker()
+    await system.worker()
     await untilDone(system)
     await expectAccounted(system, { rows: 12, unknown: inFlight })
     expect(readLedger(system)).toMatchObject({ calls: { answered: 12, unknown: 4 }, failures: 0 })
@@ -106,16 +106,20 @@ systemTest(
     env: { TRACKYARD_REQUEST_TIMEOUT_MS: '300000', TRACKYARD_LOCK_DURATION_MS: '310000' },
   },
   async (system) => {
-    const worker = await system.startWorker()
+    const worker = await system.worker()
     await worker.waitForEvent('api.account_check_failed')
   },
 )
 
 systemTest(
   'three workers are replaced one by one, ten times over, during a run: no attempt used, nothing called twice',
-  { simulator: { noMatchRate: 0, latencyMs: [20, 400] }, env: PATIENT },
+  // Slow until the last restart, so that each of them finds calls in flight.
+  {
+    simulator: { noMatchRate: 0, latencyMs: [20, 400], faults: [{ does: 'late', ms: 3000 }] },
+    env: PATIENT,
+  },
   async (system) => {
-    const rows = 1500
+    const rows = 700
     await system.submit(rows)
     const few = { TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' }
     const workers = [await system.startWorker(few), await system.startWorker(few), await system.startWorker(few)]
@@ -131,6 +135,8 @@ systemTest(
     expect(restarts).toBe(30)
     const during = system.simulator.calls().length
     expect(during).toBeGreaterThan(0)
+    expect(during).toBeLessThan(rows)
+    system.simulator.clearFault()
     await untilDone(system)
     await expectAccounted(system, { rows, unknown: 0 })
     expect(system.simulator.calls()).toHaveLength(rows)
