@@ -2,8 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { run } from '../../src/cli/main.js'
+import { NEVER_ABORTED } from '../../src/domain/abortable.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
 import type { OpenOptions } from '../../src/store/open-store.js'
@@ -24,6 +27,8 @@ export interface RunEnvironment {
   envOf(slot: number): Readonly<Record<string, string>>
   /** Runs one command of the built program to its end, or kills it after a minute. */
   command(args: readonly string[]): Promise<Finished>
+  /** Runs one within this process, where nothing is broken meanwhile: a process costs more than such a command. */
+  commandHere(args: readonly string[]): Promise<number>
   /** Kills every running command and stops all servers. The workers must have ended before. */
   close(): Promise<void>
   /** Removes the directory. */
@@ -130,6 +135,11 @@ export async function openEnvironment(seed: number, engine: EngineName): Promise
     env,
     envOf: (slot) => (servers === null ? env : { ...env, TRACKYARD_DATA_DIR: join(dir, `machine-${slot + 1}`) }),
     command,
+    commandHere(args) {
+      const [stdin, stdout, stderr] = [new PassThrough().end(), new PassThrough().resume(), new PassThrough().resume()]
+      const interruptSignal = () => ({ signal: NEVER_ABORTED, dispose: () => {} })
+      return run(args, { stdin, stdout, stderr, env, cwd: dir, interruptSignal })
+    },
     async close() {
       closing = true
       // A running submit would start Redis again after `down`.

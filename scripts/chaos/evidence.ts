@@ -83,7 +83,7 @@ async function exported(
   batch: number,
 ): Promise<readonly ExportedLine[] | null> {
   const out = join(environment.dir, `batch-${batch}.jsonl`)
-  const { code } = await environment.command(['export', String(batch), '--format', 'jsonl', '--out', out])
+  const code = await environment.commandHere(['export', String(batch), '--format', 'jsonl', '--out', out])
   if (code !== 0) return null
   const lines = (await readFile(out, 'utf8')).split('\n').filter((line) => line !== '')
   return lines.map((line) => JSON.parse(line) as ExportedLine)

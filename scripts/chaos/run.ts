@@ -49,7 +49,7 @@ export async function run(options: RunOptions): Promise<Run> {
   try {
     const healing = new AbortController()
     // The first command creates the data directory.
-    await environment.command(['status'])
+    await environment.commandHere(['status'])
     const redis = await redisControl(environment.dataDir)
     const context: RunContext = {
       plan,

@@ -17,7 +17,7 @@ export async function heal({ environment, workers, released, plan }: RunContext)
   for (const { name, kind } of plan.batches) {
     const id = released.get(name)
     if (id !== undefined && (kind === 'capped' || kind === 'first look')) {
-      await environment.command(['release', String(id), '--all', '--yes'])
+      await environment.commandHere(['release', String(id), '--all', '--yes'])
     }
   }
 }
