@@ -59,7 +59,7 @@ here('several machines', () => {
     await play('board', async (system) => {
       system.simulator.fail({ match: 'scene 1 ', does: { status: 400 } })
       await system.submit(3)
-      await system.startWorker(machine('a'))
+      await system.worker(machine('a'))
       expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(6)
       const board = system.start('dist/workers/board.js', [], { TRACKYARD_BOARD_PORT: '0' })
       const { url } = await board.waitForEvent('board.started')
@@ -128,7 +128,7 @@ here('several machines', () => {
         const submit = system.start('dist/scripts/trackyard-batch.js', args, { TRACKYARD_DATABASE_URL: proxy.url })
         await isLoading
         submit.kill('SIGSTOP')
-        await system.startWorker(machine('f'))
+        await system.worker(machine('f'))
         await calls(system, 1)
         expect(submit.child.exitCode).toBeNull()
         submit.kill('SIGCONT')
@@ -214,7 +214,7 @@ here('several machines', () => {
         await calls(system, system.simulator.calls().length + 20)
         expect((await system.cli(['down'])).code).toBe(0)
         expect((await worker.exited).code).toBe(0)
-        await system.startWorker(onSecond)
+        await system.worker(onSecond)
         expect((await system.cli(['wait', '--timeout', '120'], { env: onSecond })).code).toBe(0)
         expect([system.simulator.paid(), system.simulator.paidTwice()]).toEqual([200, []])
       })
