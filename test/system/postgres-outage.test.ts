@@ -34,10 +34,10 @@ here('PostgreSQL goes away under a worker', () => {
     await primary.close()
   })
 
-  /** A worker in the middle of its work, with calls in flight. */
-  async function inTheMiddle(
+  /** A batch that is due. `begin` starts a worker, and resolves in the middle of its work, with late answers on their way. */
+  async function withBatch(
     name: string,
-    play: (system: SystemUnderTest, worker: Process, proxy: PostgresProxy) => Promise<void>,
+    play: (system: SystemUnderTest, begin: () => Promise<Process>, proxy: PostgresProxy) => Promise<void>,
   ): Promise<void> {
     await redis.flush()
     await primary.query(`create database ${name} owner clerk`)
@@ -51,16 +51,24 @@ here('PostgreSQL goes away under a worker', () => {
     try {
       await withSystem({ simulator: { noMatchRate: 0, latencyMs: 300 }, env }, async (system) => {
         await system.submit(ROWS)
-        const worker = await system.startWorker()
-        await system.simulator.waitForCalls(AT_A_TIME, 60_000)
-        system.simulator.fail(LATE_ANSWERS)
-        await system.simulator.waitForCalls(system.simulator.calls().length + AT_A_TIME, 60_000)
-        await play(system, worker, proxy)
+        const workers: Process[] = []
+        const begin = async (): Promise<Process> => {
+          const worker = await system.startWorker()
+          workers.push(worker)
+          await system.simulator.waitForCalls(AT_A_TIME, 60_000)
+          system.simulator.fail(LATE_ANSWERS)
+          await system.simulator.waitForCalls(system.simulator.calls().length + AT_A_TIME, 60_000)
+          return worker
+        }
+        await play(system, begin, proxy)
         expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
         expect([system.simulator.calls().length, system.simulator.paid()]).toEqual([ROWS, ROWS])
         expect((await system.status()).credits).toMatchObject({ spent: ROWS, unknown_outcomes: 0 })
-        worker.kill('SIGTERM')
-        expect((await worker.exited).code).toBe(0)
+        expect(workers).toHaveLength(1)
+        for (const worker of workers) {
+          worker.kill('SIGTERM')
+          expect((await worker.exited).code).toBe(0)
+        }
       })
     } finally {
       await proxy.close()
@@ -88,7 +96,7 @@ here('PostgreSQL goes away under a worker', () => {
   }
 
   test('it is stopped and started again', async () => {
-    await inTheMiddle('away', async (system, worker) => {
+    await withBatch('away', async (system, begin) => {
       const board = system.start('dist/workers/board.js', [], { TRACKYARD_BOARD_PORT: '0' })
       const ready = new URL('/readyz', String((await board.waitForEvent('board.started')).url))
       expect((await fetch(ready)).status).toBe(200)
@@ -98,6 +106,7 @@ here('PostgreSQL goes away under a worker', () => {
       for (const command of [waiting, interrupted]) await command.waitForStderr(/rows/)
       await until(() => watching.output() !== '', { timeoutMs: 60_000, what: 'a first look' })
       const client = await openBatchClient({ env: system.env })
+      const worker = await begin()
       const timedOut = client.wait('films', { timeoutMs: SILENCE_MS })
       // Its first look.
       await client.status('films')
@@ -123,7 +132,8 @@ here('PostgreSQL goes away under a worker', () => {
   }, 240_000)
 
   test('others take all its connections', async () => {
-    await inTheMiddle('crowded', async (system, worker) => {
+    await withBatch('crowded', async (system, begin) => {
+      const worker = await begin()
       const full = /takes no more connections\. Raise max_connections/
       try {
         await primary.query('alter role clerk connection limit 0')
@@ -139,7 +149,8 @@ here('PostgreSQL goes away under a worker', () => {
   }, 240_000)
 
   test('it freezes', async () => {
-    await inTheMiddle('frozen', async (system, worker) => {
+    await withBatch('frozen', async (system, begin) => {
+      const worker = await begin()
       const thaw = await primary.freeze()
       // Until then no call could be made anyway.
       await sleep(LATE_ANSWERS.ms + 1000)
@@ -154,7 +165,8 @@ here('PostgreSQL goes away under a worker', () => {
     try {
       await primary.query("alter system set synchronous_standby_names = '*'")
       await primary.query('select pg_reload_conf()')
-      await inTheMiddle('failover', async (system, worker, proxy) => {
+      await withBatch('failover', async (system, begin, proxy) => {
+        const worker = await begin()
         await primary.stop('immediate')
         proxy.leadTo(standby.port)
         await expectSilence(system, worker, /cannot be reached|is read-only/)
