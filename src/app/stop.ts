@@ -13,6 +13,7 @@ import { isDiskFailure } from '../queue/redis-error.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { WorkerFacts } from '../queue/worker-registry.js'
 import { withCleanup } from './cleanup.js'
+import { forgetDeadNeighbours } from './dead-neighbours.js'
 import { openConfiguredStore, openRunningQueue, storePath } from './parts.js'
 
 /**
@@ -24,7 +25,7 @@ import { openConfiguredStore, openRunningQueue, storePath } from './parts.js'
 const CHECK_EVERY_MS = 2000
 /** Nobody counts boards. By then each has checked once. */
 const HEARD_WITHIN_MS = CHECK_EVERY_MS + 1000
-/** A killed worker counts as running until its heartbeat expires. */
+/** A worker that is killed from now on, or on another machine, counts as running until its heartbeat expires. */
 const HEARTBEAT_EXPIRES_MS = 15_000
 /** A worker sends a heartbeat every 4 s. */
 const NEXT_HEARTBEAT_MS = 5000
@@ -75,10 +76,12 @@ async function stopAllWorkers(settings: Settings): Promise<number> {
 }
 
 async function stopWorkers(queue: SearchQueue, graceMs: number): Promise<number> {
+  const dead = await forgetDeadNeighbours(queue)
   const before = await queue.registry.live()
   await queue.registry.askToStop()
   const deadline = performance.now() + Math.max(graceMs, HEARTBEAT_EXPIRES_MS) + 5 * CHECK_EVERY_MS
-  await sleep(HEARD_WITHIN_MS)
+  // One that is alive after all is back by then.
+  await sleep(dead === 0 ? HEARD_WITHIN_MS : NEXT_HEARTBEAT_MS)
   while ((await queue.registry.workers()) > 0) {
     if (performance.now() > deadline) {
       throw new NotFinishedError(

@@ -20,11 +20,11 @@ import { startScheduler } from '../maintenance/scheduler.js'
 import { openWebhook } from '../maintenance/webhook.js'
 import { createSearchProcessor, openCallMaxAgeMs } from '../processing/process-search.js'
 import { recordUnsaved } from '../processing/unsaved.js'
-import { isProcessAlive } from '../queue/private-redis/server-files.js'
 import { CLOSE_TIMEOUT_MS } from '../queue/redis-client.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import type { Cleanup } from './cleanup.js'
+import { forgetDeadNeighbours } from './dead-neighbours.js'
 import { maintenanceTasks } from './maintenance-tasks.js'
 import { alreadyStoppedService, deferred, type Service } from './service.js'
 import { logStartup } from './startup-log.js'
@@ -164,15 +164,6 @@ function logTimeout(log: Logger, unfinished: number, unsaved: number): void {
     { event: 'shutdown.timeout', unfinished, unsaved },
     `the grace period has ended with ${pluralize(unfinished, 'search')} unfinished${saved}${unknown}`,
   )
-}
-
-/**
- * A killed worker would count as running until its heartbeat expires. One of another container with the same host name
- * is alive after all, and is back with its next heartbeat.
- */
-async function forgetDeadNeighbours({ registry }: SearchQueue): Promise<void> {
-  for (const { id, facts } of await registry.live())
-    if (facts !== null && facts.host === hostname() && !isProcessAlive(facts.pid)) await registry.expire(id)
 }
 
 const FIRST_ACCOUNT_MS = 5000

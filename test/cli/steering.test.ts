@@ -1,4 +1,7 @@
+import { spawnSync } from 'node:child_process'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import type { DocumentBody } from '../../src/cli/documents.js'
@@ -8,6 +11,7 @@ import { CONTROLS } from '../../src/simulator/controls.js'
 import { openStore } from '../../src/store/open-store.js'
 import { batchNamed } from '../support/in-process-system.js'
 import { limitRate } from '../support/pauses.js'
+import { until } from '../support/until.js'
 import { type Desk, interruptingAfter, openDesk } from './setup.js'
 
 /** Dead letters, pauses, caps, the account, the simulator. */
@@ -437,4 +441,40 @@ test('simulate on a port in use exits with 2 and names --port', async () => {
 
 test('down with nothing running says so', async () => {
   expect(await desk.type(['down'])).toMatchObject({ code: 0, stdout: 'No worker was running.\n' })
+})
+
+describe('down and a heartbeat of a process that is not here', () => {
+  /** Says that it runs on this machine, with the pid of a process that has ended. */
+  async function openRegistry() {
+    const { pid } = spawnSync('true')
+    const queue = await openSearchQueue({ connection: { url: desk.redis.url }, log: silentLogger })
+    const facts = { host: hostname(), pid, startedAt: Date.now(), inFlight: 0, mismatches: [] }
+    return { queue, heartbeat: () => queue.registry.heartbeat({ id: 'gone', writeFailure: null, facts }) }
+  }
+
+  test('a killed worker was not running', async () => {
+    const { queue, heartbeat } = await openRegistry()
+    await heartbeat()
+    expect(await desk.type(['down'])).toMatchObject({ code: 0, stdout: 'No worker was running.\n' })
+    await queue.close()
+  })
+
+  test('a worker of another container is waited for', async () => {
+    const { queue, heartbeat } = await openRegistry()
+    await heartbeat()
+    let hasEnded = false
+    const down = desk.type(['down']).finally(() => {
+      hasEnded = true
+    })
+    await until(() => queue.registry.isStopRequested(), { timeoutMs: 60_000, what: 'the stop request' })
+    // As often as a worker sends one.
+    for (let beat = 0; beat < 2; beat += 1) {
+      await sleep(4000)
+      await heartbeat()
+    }
+    expect(hasEnded).toBe(false)
+    await queue.registry.unregister('gone')
+    expect((await down).code).toBe(0)
+    await queue.close()
+  })
 })

@@ -13,7 +13,7 @@ async function start(settings, log) {
     const api = await openConfiguredApi(settings, cleanup)
     const store = await openConfiguredStore(settings, log, cleanup)
     await bindStoreToApi({ store, apiUrl: settings.apiUrl })
-    const queue = await openConfiguredQueue(settings, log, cleanup)
+    const queue = await openConfiguredQueue(settings, log, cleanup, systemClock)
     const parts = { settings, log, clock: systemClock, workerId: HOST_PREFIX + process.pid }
     return runWorker({ ...parts, ...killAt({ store, queue, api }) }, cleanup)
   })
