@@ -9,7 +9,7 @@ import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { findPrivateRedis, lastStartFailure, startOrConnectPrivateRedis } from '../queue/private-redis/private-redis.js'
 import type { RedisAddress } from '../queue/redis-address.js'
-import type { SearchQueue } from '../queue/search-queue.js'
+import type { QueueOptions, SearchQueue } from '../queue/search-queue.js'
 import { type OpenOptions, openStore } from '../store/open-store.js'
 import { remainsOf } from '../store/sqlite/remains.js'
 import type { Store } from '../store/store.js'
@@ -30,9 +30,15 @@ export async function openSession(
   const store = await openConfiguredStore(settings, log, cleanup, { ...options, clock })
   let api: Promise<Api> | null = null
   let queue: Promise<SearchQueue> | null = null
+  const found = async () => {
+    const opened = queue
+    if ((await opened)?.isLost() && queue === opened) queue = null
+    return queue
+  }
   // Kept as a promise: calls at the same time share one connection.
-  const connect = (address: RedisAddress) => {
-    queue ??= openAt(address, { log, clock }, cleanup).catch((error: unknown) => {
+  const connect = async (address: RedisAddress) => {
+    await found()
+    queue ??= openAt(address, { log, clock, reconnect: forAWhile(address) }, cleanup).catch((error: unknown) => {
       queue = null
       throw error
     })
@@ -48,7 +54,8 @@ export async function openSession(
     // Also if it is open: somebody may have stopped the private Redis since.
     openQueue: async () => connect(await startRedis(settings, log)),
     async findQueue() {
-      if (queue !== null) return queue
+      const opened = await found()
+      if (opened !== null) return opened
       const running = await runningRedis(settings)
       return running === null ? null : connect(running)
     },
@@ -107,7 +114,8 @@ export async function openConfiguredQueue(
 /** Opens the queue without starting anything, for one look. Null if the private Redis is not running. */
 export async function openRunningQueue(settings: Settings, cleanup: Cleanup): Promise<SearchQueue | null> {
   const running = await runningRedis(settings)
-  return running === null ? null : openAt(running, { log: silentLogger, clock: systemClock }, cleanup)
+  if (running === null) return null
+  return openAt(running, { log: silentLogger, clock: systemClock, reconnect: forAWhile(running) }, cleanup)
 }
 
 /** Null: the private Redis is not running. */
@@ -135,15 +143,25 @@ function ownRedis({ redisCa, redisNatMap }: Settings, url: Secret): RedisAddress
   return { url: url.reveal(), ca: redisCa, natMap: redisNatMap }
 }
 
+/** Ten seconds. */
+const COMMAND_RECONNECTS = 14
+
+/**
+ * A command waits a while for a Redis that is away, and not at all for a private one that `down` has stopped: that has
+ * removed its socket. One that was killed leaves it, and a worker starts it again.
+ */
+function forAWhile(address: RedisAddress): (attempt: number) => boolean {
+  return (attempt) => attempt <= COMMAND_RECONNECTS && (!('socketPath' in address) || existsSync(address.socketPath))
+}
+
 async function openAt(
   connection: RedisAddress,
-  parts: { readonly log: Logger; readonly clock: Clock },
+  parts: Pick<QueueOptions, 'log' | 'clock' | 'reconnect'>,
   cleanup: Cleanup,
 ): Promise<SearchQueue> {
-  const { log, clock } = parts
   // It loads ioredis, which no command needs while Redis is not running.
   const { openSearchQueue } = await import('../queue/search-queue.js')
-  const queue = await openSearchQueue({ connection, log, clock })
+  const queue = await openSearchQueue({ ...parts, connection })
   cleanup.add(() => queue.close())
   return queue
 }

@@ -11,7 +11,7 @@ import { stopPrivateRedis, stopWritingToDisk } from '../queue/private-redis/priv
 import { isProcessAlive } from '../queue/private-redis/server-files.js'
 import { isDiskFailure } from '../queue/redis-error.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import type { WorkerFacts } from '../queue/worker-registry.js'
+import type { LiveWorker, WorkerFacts } from '../queue/worker-registry.js'
 import { withCleanup } from './cleanup.js'
 import { forgetDeadNeighbours } from './dead-neighbours.js'
 import { openConfiguredStore, openRunningQueue, storePath } from './parts.js'
@@ -71,14 +71,28 @@ async function stopAllWorkers(settings: Settings): Promise<number> {
       const store = await openConfiguredStore(settings, silentLogger, cleanup, { clock })
       await requireOwnRedis({ store, queue, now: clock.now })
     }
-    return queue === null ? 0 : await stopWorkers(queue, settings.shutdownGraceMs)
+    return queue === null ? 0 : await stopWorkers(queue, settings)
   })
 }
 
-async function stopWorkers(queue: SearchQueue, graceMs: number): Promise<number> {
+async function stopWorkers(queue: SearchQueue, settings: Settings): Promise<number> {
   const dead = await forgetDeadNeighbours(queue)
   const before = await queue.registry.live()
   await queue.registry.askToStop()
+  try {
+    await waitUntilStopped(queue, { before, dead, graceMs: settings.shutdownGraceMs })
+  } catch (error) {
+    // Another `down` at the same time has seen all workers stop, and has stopped the private Redis.
+    if (settings.redisUrl !== null || !queue.isLost()) throw error
+  }
+  return before.length
+}
+
+/** @throws NotFinishedError; UnreachableError if Redis is lost meanwhile */
+async function waitUntilStopped(
+  queue: SearchQueue,
+  { before, dead, graceMs }: { before: readonly LiveWorker[]; dead: number; graceMs: number },
+): Promise<void> {
   const deadline = performance.now() + Math.max(graceMs, HEARTBEAT_EXPIRES_MS) + 5 * CHECK_EVERY_MS
   // One that is alive after all is back by then.
   await sleep(dead === 0 ? HEARD_WITHIN_MS : NEXT_HEARTBEAT_MS)
@@ -95,7 +109,6 @@ async function stopWorkers(queue: SearchQueue, graceMs: number): Promise<number>
     ({ id, facts }) => silent.includes(id) && facts?.host === hostname() && isProcessAlive(facts.pid),
   )
   if (frozen?.facts) throw stillThere(frozen.facts)
-  return before.length
 }
 
 /** It sends no heartbeat, and was not killed. The next `down` cannot tell: what the worker said of itself has expired. */

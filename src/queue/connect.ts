@@ -18,13 +18,16 @@ import { factsOf, toQueueError } from './redis-error.js'
 /**
  * The first connect fails fast: a wrong address or password must be reported within seconds. After Redis has
  * answered once and taken a write, a lost connection is an outage that will end: commands wait, reconnects follow
- * at most a second apart, and the log has two lines, "Redis is away" and "Redis is back".
+ * at most a second apart, and the log has two lines, "Redis is away" and "Redis is back". What runs for a moment only
+ * may give up (`reconnect`): its commands then fail.
  */
 
 export interface Connection {
   readonly redis: RedisClient
   /** "Redis at redis://host:6379/", without password. */
   readonly where: string
+  /** Whether it was lost and gives up. */
+  isLost(): boolean
   close(): Promise<void>
 }
 
@@ -37,6 +40,8 @@ interface ConnectOptions {
   readonly probeKey: string
   /** How long an answer may be due, once connected, until the connection is given up. */
   readonly silenceMs?: number | undefined
+  /** Whether to try once more after a loss. Default: always. */
+  readonly reconnect?: ((attempt: number) => boolean) | undefined
 }
 
 /** @throws UnreachableError, ConfigurationError */
@@ -52,6 +57,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   return {
     redis,
     where,
+    isLost: () => redis.status === 'end',
     close: async () => {
       reports.end()
       const hasQuit = redis.status === 'ready' && (await settledWithin(CLOSE_TIMEOUT_MS, redis.quit()))
@@ -71,7 +77,7 @@ function isStarting(error: unknown): boolean {
 const HUNG_UP = 'Connection is closed.'
 
 async function firstConnect(options: ConnectOptions, where: string): Promise<RedisClient> {
-  const { address, patienceMs, probeKey, silenceMs } = options
+  const { address, patienceMs, probeKey, silenceMs, reconnect = () => true } = options
   let reached = false
   let cause: unknown = null
   const redis = createClient(
@@ -79,7 +85,7 @@ async function firstConnect(options: ConnectOptions, where: string): Promise<Red
       address,
       silenceMs,
       connectTimeoutMs: Math.max(3000, patienceMs - 1000),
-      retryAfterMs: (times) => (reached ? reconnectAfterMs(times) : null),
+      retryAfterMs: (times) => (reached && reconnect(times) ? reconnectAfterMs(times) : null),
     },
     true,
   )
@@ -103,14 +109,14 @@ async function firstConnect(options: ConnectOptions, where: string): Promise<Red
         `${where} has no database ${db}. Set TRACKYARD_REDIS_URL to an existing one (usually 0 to 15).`,
       )
     }
-    const explained = toQueueError(cause ?? error, where)
-    if (explained instanceof UnreachableError) throw explained
-    if (error instanceof UnreachableError) throw error
-    if (factsOf(error).message === HUNG_UP)
+    if (cause === null && factsOf(error).message === HUNG_UP)
       throw new UnreachableError(
         `${where} closed the connection without an answer: check host, port, and redis:// against rediss:// (TLS).`,
         { cause: error },
       )
+    const explained = toQueueError(cause ?? error, where)
+    if (explained instanceof UnreachableError) throw explained
+    if (error instanceof UnreachableError) throw error
     throw new UnreachableError(`${where} cannot be used: ${String(cause ?? error).replace(/\s+/g, ' ')}`, {
       cause: cause ?? error,
     })

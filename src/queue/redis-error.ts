@@ -207,6 +207,11 @@ const EXPLANATIONS = [
       `${where} holds damaged values. A running worker clears the keys of trackyard-batch there and restores them from the store; nothing is lost.`,
   },
   {
+    says: /Connection is closed|Cluster is ended/,
+    kind: 'redis.unreachable',
+    message: (where) => `${where} is gone: the connection to it was lost. Check that it is running, then try again.`,
+  },
+  {
     says: /EXECABORT/,
     kind: 'redis.transaction_refused',
     message: (where) => `${where} refused a transaction. Check its log and the permissions of its user.`,

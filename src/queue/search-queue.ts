@@ -24,6 +24,8 @@ export interface SearchQueue {
   readonly deadLetters: DeadLetterJobs
   readonly throttle: Throttle
   readonly registry: WorkerRegistry
+  /** Whether Redis was lost, and is not tried again (`reconnect`). */
+  isLost(): boolean
   /** BullMQ's own objects, for Bull Board only. */
   readonly boardQueues: { readonly search: Queue; readonly deadLetters: Queue }
   close(): Promise<void>
@@ -45,6 +47,8 @@ export interface QueueOptions {
   readonly patienceMs?: number
   /** How long an answer of Redis may be due until the connection is given up, ms. Default 20,000. */
   readonly silenceMs?: number
+  /** Whether to try once more after the connection was lost; if not, commands fail. Default: always. */
+  readonly reconnect?: (attempt: number) => boolean
   /** The longest delay of a job that stalled twice, ms. Default 60,000. */
   readonly longestStallDelayMs?: number
 }
@@ -59,6 +63,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     patienceMs: options.patienceMs ?? 5000,
     probeKey,
     silenceMs: options.silenceMs,
+    reconnect: options.reconnect,
   })
   const { redis, where } = connection
   const refusals = openRefusedCommands({ redis, where, probeKey, log })
@@ -94,6 +99,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     }),
     throttle: translated(throttle),
     registry: translated(registry),
+    isLost: connection.isLost,
     get boardQueues() {
       return { search: searches.bull(), deadLetters: deadLetters.bull() }
     },

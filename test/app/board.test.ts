@@ -1,12 +1,12 @@
 import { join } from 'node:path'
-import { expect } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { startBoardProcess } from '../../src/app/board.js'
 import type { Settings } from '../../src/config/settings.js'
 import { NEVER_ABORTED } from '../../src/domain/abortable.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { breakDump } from '../queue/refusing-redis.js'
-import { type InProcessSystem, inProcessTest } from '../support/in-process-system.js'
+import { type InProcessSystem, inProcessTest, withInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
 const PATHS = ['/', '/batches/1', '/metrics', '/readyz', '/queues/api/queues']
@@ -65,29 +65,6 @@ inProcessTest(
   },
 )
 
-inProcessTest('Pause and Resume on the page are refused while the store is locked', {}, async (system) => {
-  await system.submit(['one'])
-  const board = await startBoardProcess(boardSettings(system), silentLogger, NEVER_ABORTED)
-  const other = new Database(join(system.dataDir, 'trackyard.db'))
-  try {
-    other.exec('BEGIN IMMEDIATE')
-    for (const action of ['pause', 'resume']) {
-      const answer = await press(board.url, action)
-      expect([action, answer.status, await answer.text()]).toEqual([
-        action,
-        503,
-        expect.stringMatching(/The store .* was locked by another process/),
-      ])
-    }
-    other.exec('COMMIT')
-    expect((await press(board.url, 'pause')).status).toBe(303)
-    expect(await system.store.pauses.list()).toHaveLength(1)
-  } finally {
-    other.close()
-    await board.stop()
-  }
-})
-
 inProcessTest('Pause and Resume on the page work while Redis does not answer', {}, async (system) => {
   await system.submit(['one'])
   const board = await startBoardProcess(boardSettings(system), silentLogger, NEVER_ABORTED)
@@ -102,6 +79,31 @@ inProcessTest('Pause and Resume on the page work while Redis does not answer', {
     await board.stop()
   }
 })
+
+// After the others: a wait for the store's lock stops this process, and so the timers of their pages.
+test('Pause and Resume on the page are refused while the store is locked', () =>
+  withInProcess({}, async (system) => {
+    await system.submit(['one'])
+    const board = await startBoardProcess(boardSettings(system), silentLogger, NEVER_ABORTED)
+    const other = new Database(join(system.dataDir, 'trackyard.db'))
+    try {
+      other.exec('BEGIN IMMEDIATE')
+      for (const action of ['pause', 'resume']) {
+        const answer = await press(board.url, action)
+        expect([action, answer.status, await answer.text()]).toEqual([
+          action,
+          503,
+          expect.stringMatching(/The store .* was locked by another process/),
+        ])
+      }
+      other.exec('COMMIT')
+      expect((await press(board.url, 'pause')).status).toBe(303)
+      expect(await system.store.pauses.list()).toHaveLength(1)
+    } finally {
+      other.close()
+      await board.stop()
+    }
+  }))
 
 function boardSettings(system: InProcessSystem): Settings {
   return system.settings({ TRACKYARD_REDIS_URL: system.redis.url, TRACKYARD_BOARD_PORT: '0' })
