@@ -6,7 +6,7 @@ function swc(parser) {
 
 /** Everything real: Redis, HTTP, processes. `--selectProjects` is not needed: the folders under test/ mirror src/. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/environment.mjs',
   roots: ['<rootDir>/test', '<rootDir>/src', '<rootDir>/workers'],
   setupFiles: ['<rootDir>/test/support/property-seed.ts'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
