@@ -6,6 +6,7 @@ import { receive } from '../../src/api/received.js'
 import { redactableKey } from '../../src/api/redact.js'
 import { readAnswer } from '../../src/domain/answer.js'
 import { CALL_OUTCOMES, type CallResult, ledgerOutcome, NOTHING_SAID } from '../../src/domain/outcome.js'
+import { anyCharacter } from '../support/any-character.js'
 import { KEY, withApi } from './setup.js'
 
 const request = { query: 'calm piano', limit: 20, offset: 0 }
@@ -38,7 +39,7 @@ const spelledKey = fc.constantFrom(
   `${KEY.slice(0, 5)}\\u${KEY.charCodeAt(5).toString(16).padStart(4, '0')}${KEY.slice(6)}`,
 )
 const scalar = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 12 }),
+  fc.string({ unit: anyCharacter, maxLength: 12 }),
   spelledKey,
   fc.double(),
   fc.boolean(),
@@ -68,7 +69,7 @@ const bodyText = fc.oneof(
   fc
     .tuple(
       fc.constantFrom('<html><title>', 'plain ', '{"error":"', ''),
-      fc.oneof(spelledKey, fc.string({ unit: 'binary' })),
+      fc.oneof(spelledKey, fc.string({ unit: anyCharacter })),
     )
     .map((parts) => parts.join('')),
 )

@@ -4,6 +4,7 @@ import { compileRows } from '../../src/catalog/compile-rows.js'
 import { parseFilters } from '../../src/catalog/filters.js'
 import { UsageError } from '../../src/domain/errors.js'
 import { canonicalRequest, fingerprint } from '../../src/domain/request.js'
+import { anyCharacter } from '../support/any-character.js'
 import { all, openText } from './reading.js'
 
 /** What is thrown must be a usage error with a sentence; anything else fails the property. */
@@ -80,7 +81,7 @@ const word = fc.constantFrom(
 )
 const brace = fc.constantFrom('{', '}', '{{', '}}')
 const template = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 30 }),
+  fc.string({ unit: anyCharacter, maxLength: 30 }),
   fc
     .array(
       fc.oneof(
@@ -143,7 +144,7 @@ test('any filters, of a command or of a row, are sent as they are said, or are a
 
 test('any text behind --filters is an object or a refusal', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.oneof(fc.string({ unit: 'binary' }), fc.json()), async (text) => {
+    fc.asyncProperty(fc.oneof(fc.string({ unit: anyCharacter }), fc.json()), async (text) => {
       const parsed = await resultOrRefusal(() => parseFilters(text))
       if (parsed !== null) expect(JSON.parse(text)).toEqual(parsed)
     }),

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { COMMANDS } from '../../src/cli/program.js'
 import { SETTING_NAMES } from '../../src/config/setting-table.js'
+import { anyCharacter } from '../support/any-character.js'
 import { type Desk, openDesk } from './setup.js'
 
 let desk: Desk
@@ -23,7 +24,7 @@ const OPTIONS = [
   ...['--reason', '--timeout', '--help', '--version', '--', '-', '-x', '--nope', '-q', '-y'],
 ]
 const value = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 12 }),
+  fc.string({ unit: anyCharacter, maxLength: 12 }),
   fc.constantFrom(
     '',
     '0',

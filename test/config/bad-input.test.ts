@@ -9,6 +9,7 @@ import { loadSettings } from '../../src/config/load-settings.js'
 import { SETTING_NAMES } from '../../src/config/setting-table.js'
 import type { Settings } from '../../src/config/settings.js'
 import { ConfigurationError } from '../../src/domain/errors.js'
+import { anyCharacter } from '../support/any-character.js'
 
 const SECRET = 'hunter2-4f9a7c21'
 let directory = ''
@@ -34,7 +35,7 @@ function settingsOrRefusal(read: () => Settings): void {
 
 const SECRET_NAMES = ['API_KEY', 'REDIS_URL', 'WEBHOOK_URL', 'BOARD_PASSWORD'].map((name) => `TRACKYARD_${name}`)
 const text = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 20 }),
+  fc.string({ unit: anyCharacter, maxLength: 20 }),
   fc.constantFrom('', ' ', '0', '-1', '1e3', 'auto', '../x'),
 )
 const number = fc.oneof(fc.integer(), fc.double()).map(String)
