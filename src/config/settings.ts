@@ -1,7 +1,7 @@
 import type { ZonedHours } from '../domain/active-hours.js'
 import { type RedisHost, readRedisUrl } from '../domain/redis-url.js'
 import type { ApiProxy } from './proxy.js'
-import type { Secret } from './secret.js'
+import { type Secret, secretsIn } from './secret.js'
 
 /**
  * The validated configuration: read once at startup, frozen, and passed on in parts. The fields
@@ -68,16 +68,16 @@ export interface Settings {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /**
- * Every text that must not appear in a log: the key, the passwords (also URL-encoded, as in an
- * address), and the webhook's address and secret.
+ * Every text that must not appear in a log: each `Secret` in the settings. Of the addresses of Redis, of the database
+ * and of the proxy only those that have a password; then the password too, also URL-encoded.
  */
 export function secretTexts(settings: Settings): string[] {
-  const held = [settings.apiKey, settings.board.password, settings.webhookUrl, settings.webhookSecret].map(
-    (secret) => secret?.reveal() ?? '',
-  )
-  const redis = secretsOfRedis(settings.redisUrl?.reveal() ?? '')
-  const addresses = [settings.databaseUrl, settings.proxy?.url].map((secret) => secret?.reveal() ?? '')
-  return [...new Set([...held, ...redis, ...addresses.flatMap(secretsOfAddress)])].filter((text) => text !== '')
+  const texts = secretsIn(settings).flatMap((secret) => {
+    const text = secret.reveal()
+    if (secret === settings.redisUrl) return secretsOfRedis(text)
+    return secret === settings.databaseUrl || secret === settings.proxy?.url ? secretsOfAddress(text) : [text]
+  })
+  return [...new Set(texts)].filter((text) => text !== '')
 }
 
 /** The passwords of servers and sentinels, as they are and as the address spells them. */

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { loadSettings, requireApiKey } from '../../src/config/load-settings.js'
-import { SETTING_NAMES } from '../../src/config/setting-table.js'
+import { SECRET_NAMES, SETTING_NAMES } from '../../src/config/setting-table.js'
 import { secretTexts } from '../../src/config/settings.js'
 import { ConfigurationError } from '../../src/domain/errors.js'
 
@@ -98,6 +98,31 @@ test('a Redis address without a password is not hidden from the log', () => {
   const url = 'redis://:hunter2@redis:6379'
   expect(secretTexts(loadSettings({ TRACKYARD_REDIS_URL: url }))).toEqual([url, 'hunter2'])
 })
+
+test('every secret setting is hidden from the log', () => {
+  const values = [
+    's3cret-value',
+    'https://u:s3cret-value@h.test/d',
+    'redis://:s3cret-value@h',
+    'postgres://u:s3cret-value@127.0.0.1/d',
+  ]
+  const hides = (name: string) =>
+    values
+      .flatMap((value) => textsOf({ TRACKYARD_REDIS_URL: 'redis://h', [name]: value }))
+      .some((text) => text.includes('s3cret-value'))
+  expect(SECRET_NAMES.length).toBeGreaterThan(0)
+  expect(SECRET_NAMES.filter((name) => !hides(name))).toEqual([])
+})
+
+/** None: the setting does not take this value. */
+function textsOf(env: Record<string, string>): string[] {
+  try {
+    return secretTexts(loadSettings(env))
+  } catch (error) {
+    if (error instanceof ConfigurationError) return []
+    throw error
+  }
+}
 
 test('an empty value is an unset one', () => {
   const empty = Object.fromEntries([...SETTING_NAMES, 'TRACKYARD_NO_SUCH'].map((name) => [name, '']))
