@@ -1,20 +1,22 @@
 import { hostname } from 'node:os'
 import type { Settings } from '../config/settings.js'
 import { withTimeout } from '../domain/with-timeout.js'
+import { HEARTBEAT_TTL_MS } from '../queue/heartbeat.js'
 import { withCleanup } from './cleanup.js'
 import { openRunningQueue } from './parts.js'
 
 /**
- * For the health check of a container. Workers send a heartbeat to Redis every 4 s. A worker's id
- * begins with its host name, which is unique to each container.
+ * For the health check of a container. Workers send heartbeats to Redis. A worker's id begins with its host name, which
+ * is unique to each container.
  */
 
 export const HOST_PREFIX = `${hostname()} `
 
 const ANSWER_WITHIN_MS = 5000
+const NO_HEARTBEAT = `No heartbeat from a worker on this host in the last ${HEARTBEAT_TTL_MS / 1000} s.`
 
 /**
- * Whether a worker on this host has sent a heartbeat in the last 15 s and none has lost its store.
+ * Whether a worker on this host is alive by its heartbeat and none has lost its store.
  * A worker that waits for a locked store or a full disk is healthy: killing it would lose paid
  * answers.
  * @throws UnreachableError if Redis does not answer
@@ -29,7 +31,7 @@ export async function checkWorkerOnThisHost(
         ? []
         : await withTimeout(ANSWER_WITHIN_MS, queue.registry.live(), `${queue.registry.describe()} does not answer.`)
     const here = live.filter(({ id }) => id.startsWith(HOST_PREFIX))
-    if (here.length === 0) return { ok: false, reason: 'No heartbeat from a worker on this host in the last 15 s.' }
+    if (here.length === 0) return { ok: false, reason: NO_HEARTBEAT }
     const lost = here.flatMap(({ writeFailure }) => writeFailure ?? []).find(({ kind }) => kind === 'lost')
     return lost === undefined
       ? { ok: true, reason: 'A worker is running on this host.' }

@@ -22,6 +22,7 @@ import { takeSample } from '../maintenance/sampler.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
 import { LONGEST_POST_MS, type Webhook } from '../maintenance/webhook.js'
 import { openCallMaxAgeMs } from '../processing/process-search.js'
+import { HEARTBEAT_INTERVAL_MS } from '../queue/heartbeat.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { WorkerFacts } from '../queue/worker-registry.js'
 import type { Store } from '../store/store.js'
@@ -78,7 +79,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
   return [
     {
       name: 'send a heartbeat',
-      everyMs: 4 * SECOND,
+      everyMs: HEARTBEAT_INTERVAL_MS,
       run: () =>
         queue.registry.heartbeat({
           id: parts.workerId,

@@ -7,6 +7,7 @@ import { silentLogger } from '../domain/logger.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
 import { unsavedSince } from '../processing/unsaved.js'
+import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_TTL_MS } from '../queue/heartbeat.js'
 import { stopPrivateRedis, stopWritingToDisk } from '../queue/private-redis/private-redis.js'
 import { isProcessAlive } from '../queue/private-redis/server-files.js'
 import { isDiskFailure } from '../queue/redis-error.js'
@@ -25,10 +26,8 @@ import { openConfiguredStore, openRunningQueue, storePath } from './parts.js'
 const CHECK_EVERY_MS = 2000
 /** Nobody counts boards. By then each has checked once. */
 const HEARD_WITHIN_MS = CHECK_EVERY_MS + 1000
-/** A worker that is killed from now on, or on another machine, counts as running until its heartbeat expires. */
-const HEARTBEAT_EXPIRES_MS = 15_000
-/** A worker sends a heartbeat every 4 s. */
-const NEXT_HEARTBEAT_MS = 5000
+/** By then every running worker has sent a heartbeat. */
+const NEXT_HEARTBEAT_MS = HEARTBEAT_INTERVAL_MS + 1000
 
 /** Runs in every long-running process: stops it when `down` asks. */
 export function stopTask(queue: Pick<SearchQueue, 'registry'>, stop: () => void): MaintenanceTask {
@@ -93,7 +92,8 @@ async function waitUntilStopped(
   queue: SearchQueue,
   { before, dead, graceMs }: { before: readonly LiveWorker[]; dead: number; graceMs: number },
 ): Promise<void> {
-  const deadline = performance.now() + Math.max(graceMs, HEARTBEAT_EXPIRES_MS) + 5 * CHECK_EVERY_MS
+  // A worker that is killed from now on, or on another machine, counts as running until its heartbeat expires.
+  const deadline = performance.now() + Math.max(graceMs, HEARTBEAT_TTL_MS) + 5 * CHECK_EVERY_MS
   // One that is alive after all is back by then.
   await sleep(dead === 0 ? HEARD_WITHIN_MS : NEXT_HEARTBEAT_MS)
   while ((await queue.registry.workers()) > 0) {

@@ -2,6 +2,7 @@ import { LONG_RATE_LIMIT_MS } from '../domain/backoff.js'
 import type { Logger } from '../domain/logger.js'
 import type { Notification } from '../domain/notification.js'
 import type { Pause, PauseCause } from '../domain/pause.js'
+import { HEARTBEAT_INTERVAL_MS } from '../queue/heartbeat.js'
 import type { WorkerRegistry } from '../queue/worker-registry.js'
 import type { Milestone, Store } from '../store/store.js'
 import {
@@ -40,8 +41,8 @@ export interface WorkForecast {
   readonly finishAt: ReadonlyMap<number, number | null>
 }
 
-/** A worker sends a heartbeat every 4 s: one whose Redis was away for a moment is back by then. */
-const LOST_AFTER_MS = 10_000
+/** Time for two heartbeats: a worker that had lost its connection to Redis for a moment has sent one by then. */
+const LOST_AFTER_MS = 2 * HEARTBEAT_INTERVAL_MS + 2000
 /** The looks of a busy worker may be this far apart. */
 const SAME_LIMIT_MS = 10_000
 /** Counting what is due reads many rows of a large batch. */

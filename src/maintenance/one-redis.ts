@@ -1,5 +1,6 @@
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_TTL_MS } from '../queue/heartbeat.js'
 import type { QueueUse } from '../store/queue-use.js'
 import type { Store } from '../store/store.js'
 
@@ -14,10 +15,6 @@ interface UseParts {
   readonly now: () => number
 }
 
-/** As long as a worker without a heartbeat counts as alive. */
-const LIVE_MS = 15_000
-const SAID_EVERY_MS = 4000
-
 /**
  * The Redis that workers of this store use at this moment, if it is another one than that of the queue with this id.
  * @param id null: this Redis is empty
@@ -28,7 +25,7 @@ export async function otherRedisInUse({ store, now }: UseParts, id: string | nul
 }
 
 function isLive({ heardAt }: QueueUse, now: number): boolean {
-  return Math.abs(now - heardAt) < LIVE_MS
+  return Math.abs(now - heardAt) < HEARTBEAT_TTL_MS
 }
 
 /**
@@ -63,7 +60,7 @@ export function sharedRedisCheck(parts: UseParts & { readonly where: string; rea
   let seen: QueueUse | null = null
 
   async function say(id: string): Promise<QueueUse | null> {
-    if (id === mine && now() - saidAt < SAID_EVERY_MS) return null
+    if (id === mine && now() - saidAt < HEARTBEAT_INTERVAL_MS) return null
     const other = await store.queueUse.note(
       { id, where, heardAt: now() },
       (known) => known.id === mine || !isLive(known, now()),

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { isRecord, parseJson } from '../domain/json.js'
 import type { WriteFailure } from '../domain/pause.js'
 import { damagedKeys, removeKeys } from './damage.js'
+import { HEARTBEAT_TTL_MS } from './heartbeat.js'
 import type { RedisClient } from './redis-client.js'
 import { isWrongType } from './redis-error.js'
 import type { RefusedCommands } from './refused-commands.js'
@@ -35,7 +36,7 @@ export interface WorkerRegistry {
   keepLatestCall(call: number): Promise<void>
   /** 0: not known. */
   latestCall(): Promise<number>
-  /** Marks a worker as alive for 15 s, with the write failure that keeps it from making calls. */
+  /** Marks a worker as alive for `HEARTBEAT_TTL_MS`, with the write failure that keeps it from making calls. */
   heartbeat(worker: {
     readonly id: string
     readonly writeFailure: WriteFailure | null
@@ -85,7 +86,6 @@ export interface LiveWorker {
   readonly writeFailure: WriteFailure | null
 }
 
-const WORKER_TTL_MS = 15_000
 const STOP_TTL_MS = 60_000
 const SETTINGS_TTL_MS = 30_000
 
@@ -206,7 +206,7 @@ export async function openWorkerRegistry(parts: {
     latestCall: async () => Number(await redis.get(latestCallKey)),
     heartbeat: async ({ id, writeFailure, facts }) => {
       const json = JSON.stringify({ ...writeFailure, ...facts })
-      await redis.multi().set(workerKey(id), json, 'PX', WORKER_TTL_MS).sadd(workersKey, id).exec()
+      await redis.multi().set(workerKey(id), json, 'PX', HEARTBEAT_TTL_MS).sadd(workersKey, id).exec()
     },
     unregister: async (workerId) => {
       await redis.multi().del(workerKey(workerId)).srem(workersKey, workerId).exec()
@@ -230,7 +230,7 @@ export async function openWorkerRegistry(parts: {
   }
 
   async function live(): Promise<readonly LiveWorker[]> {
-    const reply = await redis.eval(LIVE_WORKERS, 2, workersKey, probeKey, workerKey(''), WORKER_TTL_MS)
+    const reply = await redis.eval(LIVE_WORKERS, 2, workersKey, probeKey, workerKey(''), HEARTBEAT_TTL_MS)
     const values = Array.isArray(reply) ? reply.map(String) : []
     const workers = values.flatMap((id, index) => (index % 2 === 0 ? [liveWorker(id, values[index + 1] ?? '')] : []))
     return workers.toSorted((a, b) => (a.facts?.startedAt ?? 0) - (b.facts?.startedAt ?? 0) || (a.id < b.id ? -1 : 1))

@@ -3,6 +3,7 @@ import type { StatusReport } from '../batches/status-report.js'
 import { CALL_OUTCOMES, type CallOutcome } from '../domain/outcome.js'
 import { PAUSE_CAUSES } from '../domain/pause.js'
 import { ROW_STATUSES } from '../domain/states.js'
+import { HEARTBEAT_TTL_MS } from '../queue/heartbeat.js'
 
 /**
  * The metrics for Prometheus. The store already counts everything across restarts and workers, so
@@ -76,11 +77,13 @@ export async function renderMetrics(
 
   const searches = gauge(
     'trackyard_queue_searches',
-    'Searches without an answer, by state. The state waiting counts all due searches, in Redis or not.',
+    'Searches without an answer, by state. The state waiting counts all due searches, in Redis or not, so it includes those that are active or delayed: do not add the states up.',
     'state',
   )
   for (const state of ['waiting', 'active', 'delayed', 'dead_letters'] as const) searches.set({ state }, queue[state])
-  gauge('trackyard_workers', 'Workers with a heartbeat in the last 15 seconds.').set(queue.workers)
+  gauge('trackyard_workers', `Workers with a heartbeat in the last ${HEARTBEAT_TTL_MS / 1000} seconds.`).set(
+    queue.workers,
+  )
   gauge(
     'trackyard_workers_with_write_failure',
     'Workers that make no calls because they cannot write to the store.',
