@@ -1,5 +1,5 @@
 /**
- * Every search that reached the server, and what it was charged. System tests compare it with the client's
+ * Every call of POST /search that reached the server, and what it was charged. System tests compare it with the client's
  * ledger, since only the server knows what was paid.
  */
 export interface LoggedCall {
@@ -15,7 +15,7 @@ export interface LoggedCall {
   readonly keyId: string
   /** Epoch milliseconds. */
   readonly receivedAt: number
-  /** How many searches were open when this one arrived, including itself. */
+  /** How many calls were open when this one arrived, including itself. */
   readonly openCalls: number
   /** Null: no status was sent (yet). */
   readonly status: number | null
@@ -123,14 +123,14 @@ export function createCallLog() {
           },
         }
         const timer = setTimeout(() => {
-          waiter.done(new Error(`waited ${timeoutMs} ms for ${count} searches at the simulator, saw ${calls.length}`))
+          waiter.done(new Error(`waited ${timeoutMs} ms for ${count} calls at the simulator, saw ${calls.length}`))
         }, timeoutMs)
         waiters.add(waiter)
       })
     },
     /** Waits end with an error. */
     close(): void {
-      const error = new Error(`the simulator closed after ${calls.length} searches`)
+      const error = new Error(`the simulator closed after ${calls.length} calls`)
       for (const waiter of waiters) waiter.done(error)
     },
   }

@@ -4,10 +4,10 @@ import type { Account } from './simulated-account.js'
 
 /** What can be read and changed while the simulator runs, from this process or through remote-control.ts. */
 export interface SimulatorControls {
-  /** Searches in order of arrival. A live view: it grows, and its calls finish. */
+  /** Calls of POST /search in order of arrival. A live view: it grows, and its calls finish. */
   calls(): readonly LoggedCall[]
   summary(): CallsSummary
-  /** Credits that were taken by searches in the log. */
+  /** Credits that calls in the log were charged. */
   paid(): number
   /** The searches that were paid for more than once. Must be empty. */
   paidTwice(): string[]
@@ -20,7 +20,7 @@ export interface SimulatorControls {
   fail(rule: FaultRule): string
   /** Removes one rule, or all. @returns whether there was one. */
   clearFault(id?: string): boolean
-  /** Makes this many searches as another client of the key. @returns how many the limits and credits allowed. */
+  /** Makes this many calls as another client of the key. @returns how many the limits and credits allowed. */
   useElsewhere(requests: number): number
   revokeKey(): void
   restoreKey(): void
@@ -51,13 +51,13 @@ export interface Control {
 }
 
 export const CONTROLS = {
-  'GET /calls': { takes: '?offset=0&limit=9', does: 'the searches, and what each was charged' },
-  'GET /summary': { takes: '', does: 'how many searches were made, paid and paid twice; the balance' },
+  'GET /calls': { takes: '?offset=0&limit=9', does: 'the calls, and what each was charged' },
+  'GET /summary': { takes: '', does: 'how many calls were made and paid, the searches paid twice, and the balance' },
   'POST /top-up': { takes: '{ credits }', does: 'adds credits' },
   'POST /credits': { takes: '{ credits }', does: 'sets the balance' },
   'POST /limit': { takes: '{ perMinute }', does: 'sets the calls a minute; null: no limit' },
-  'POST /elsewhere': { takes: '{ requests }', does: 'makes searches as another client of the key' },
-  'POST /fault': { takes: '{ match, does }', does: 'makes searches fail; returns the id of the fault' },
+  'POST /elsewhere': { takes: '{ requests }', does: 'makes calls as another client of the key' },
+  'POST /fault': { takes: '{ match, does }', does: 'makes calls fail; returns the id of the fault' },
   'POST /clear-fault': { takes: '{ id }', does: 'removes that fault; without a body, all' },
   'POST /key': { takes: '{ revoked }', does: 'revokes the key (true) or restores it (false)' },
 } as const satisfies Readonly<Record<string, Control>>

@@ -10,7 +10,7 @@ import type { Reply } from './reply.js'
 export interface Delivery {
   readonly response: ServerResponse
   readonly timers: Timers
-  /** Only searches are logged. */
+  /** Only calls of POST /search are logged. */
   readonly call?: OpenCall
 }
 

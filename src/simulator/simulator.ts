@@ -20,7 +20,7 @@ export interface Simulator extends SimulatorControls {
   /** Where remote-control.ts answers. */
   readonly controlUrl: string
   readonly port: number
-  /** @throws Error when fewer searches have arrived in time. */
+  /** @throws Error when fewer calls have arrived in time. */
   waitForCalls(count: number, timeoutMs: number): Promise<void>
   /** Closes every connection, also hanging ones. May be called twice. */
   close(): Promise<void>

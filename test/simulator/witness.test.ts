@@ -62,8 +62,8 @@ describe('the log of calls', () => {
     withSimulator({}, async ({ simulator, search }) => {
       await search({ query: 'a' })
       await simulator.waitForCalls(1, 0)
-      await expect(simulator.waitForCalls(2, 20)).rejects.toThrow('waited 20 ms for 2 searches at the simulator, saw 1')
+      await expect(simulator.waitForCalls(2, 20)).rejects.toThrow('waited 20 ms for 2 calls at the simulator, saw 1')
       const waiting = simulator.waitForCalls(3, 60_000)
-      await Promise.all([expect(waiting).rejects.toThrow('closed after 1 searches'), simulator.close()])
+      await Promise.all([expect(waiting).rejects.toThrow('closed after 1 calls'), simulator.close()])
     }))
 })
