@@ -101,7 +101,7 @@ export function batchReleasedNotification(batch: StoredBatch): Notification {
   const bad = batch.invalid > 0 ? `, ${formatNumber(batch.invalid)} of them invalid` : ''
   return {
     event: 'batch.released',
-    text: `${nameOf(batch)} is released${cap}${first}: ${pluralize(batch.items, 'row')}${bad}, ${formatNumber(unfinishedRows(batch))} to do. Follow with \`trackyard-batch status --watch\`.`,
+    text: `${nameOf(batch)} is released${cap}${first}: ${pluralize(batch.items, 'row')}${bad}, ${formatNumber(unfinishedRows(batch))} unfinished. Follow with \`trackyard-batch status --watch\`.`,
     ...about(batch),
   }
 }
@@ -137,7 +137,7 @@ export function budgetUsedNotification(batch: StoredBatch): Notification {
     : `used up --max-credits ${batch.maxCredits}`
   const parts = [
     formatRowCounts(batch.items, batch),
-    `${formatNumber(unfinishedRows(batch))} still to do`,
+    `${formatNumber(unfinishedRows(batch))} unfinished`,
     `${pluralize(batch.charged, 'credit')} used`,
   ]
   return {

@@ -509,7 +509,7 @@ describe('notifications', () => {
     await system.worker(settings)
     await until(() => channel.posts.length > 1, { timeoutMs: 120_000, what: 'both messages' })
     expect(texts()).toEqual([
-      'Batch 1 (night) is released: 4 rows, 4 to do. Follow with `trackyard-batch status --watch`.',
+      'Batch 1 (night) is released: 4 rows, 4 unfinished. Follow with `trackyard-batch status --watch`.',
       'Batch 1 (night) is done: 3 of 4 rows tagged, 1 dead, 3 credits used, in under a minute. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',
     ])
   })
@@ -539,8 +539,8 @@ describe('notifications', () => {
     await sendAll()
     const ends = texts().filter((text) => !/is released/.test(text))
     expect(ends.sort()).toEqual([
-      'Batch 1 (night) has finished its first 2 searches: 2 of 6 rows tagged, 4 still to do, 2 credits used. Look at it with `trackyard-batch export 1`; continue with `trackyard-batch release 1`.',
-      'Batch 1 (night) has used up --max-credits 4: 4 of 6 rows tagged, 1 dead, 1 still to do, 4 credits used. Look at it with `trackyard-batch export 1`; continue with `trackyard-batch release 1 --max-credits N`.',
+      'Batch 1 (night) has finished its first 2 searches: 2 of 6 rows tagged, 4 unfinished, 2 credits used. Look at it with `trackyard-batch export 1`; continue with `trackyard-batch release 1`.',
+      'Batch 1 (night) has used up --max-credits 4: 4 of 6 rows tagged, 1 dead, 1 unfinished, 4 credits used. Look at it with `trackyard-batch export 1`; continue with `trackyard-batch release 1 --max-credits N`.',
       'Batch 1 (night) is done: 5 of 6 rows tagged, 1 dead, 5 credits used, in under a minute. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',
     ])
     expect(notified(/^Batch 1 .* (has|is done)/)).toHaveLength(3)
