@@ -417,7 +417,7 @@ describe('where an export goes', () => {
 
   test('a file at a path that nobody has named is replaced only if an export is in it', async () => {
     const out = join(directory, 'x.tagged.csv')
-    const spared = { batches: [], unless: EXPORT_FILE }
+    const spared = { batches: [], replaceable: EXPORT_FILE }
     const order = { rows: () => each([exportRow(1, ['7', 'x'])]), batch: csvBatch, format: 'csv' as const, out }
     const onto = async (text: string, again: Partial<ExportOrder> = {}) => {
       await writeFile(out, text)

@@ -61,7 +61,7 @@ describe('status', () => {
     expect((await desk.type(['status', '--unknown'])).stdout).toMatch(/^1 call of unknown outcome.*\n.*\n.*Chase tense/)
     expect((await desk.type(['status', 'films', '--unknown'])).code).toBe(2)
     expect((await desk.type(['status'])).stdout).toMatch(
-      /unknown outcome: [0-9a-f]{12} {2}1 call, at \d\d:\d\d:\d\d {2}Chase tense music\n {2}After a look: `trackyard-batch status --unknown --seen`\n\n/,
+      /unknown outcome: [0-9a-f]{12} {2}1 call, at \d\d:\d\d:\d\d {2}Chase tense music\n {2}Once you have checked them, hide them: `trackyard-batch status --unknown --seen`\n\n/,
     )
     expect((await desk.type(['status', '--seen'])).code).toBe(2)
     expect((await desk.type(['status', '--unknown', '--seen'])).stdout).toContain('Chase tense')
@@ -378,7 +378,7 @@ describe('export', () => {
     await desk.file('films.report.html', '<!doctype html><p>mine')
     for (const what of ['export', 'report']) {
       const { code, stderr } = await desk.type([what])
-      expect([code, stderr]).toEqual([2, expect.stringMatching(/ does not begin like .* --out\.$/m)])
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/ does not look like an? (export|report) of this program.* --out\.$/m)])
     }
     expect((await desk.type(['export', '--out', 'films.tagged.csv'])).code).toBe(0)
   })

@@ -178,7 +178,7 @@ test('calls of unknown outcome: a line for each search, the number of the others
       openPaint(new PassThrough(), {}),
     )
   const line = ' {2}unknown outcome: (ab){6} {2}8 calls, the last at \\d\\d:\\d\\d:\\d\\d {2}calm\n'
-  const remedy = ' {2}After a look: `trackyard-batch status --unknown --seen`\n\n'
+  const remedy = ' {2}Once you have checked them, hide them: `trackyard-batch status --unknown --seen`\n\n'
   expect(shown(2)).toMatch(new RegExp(`\n${line}${line}${remedy}`))
   const more = ' {2}… and 1,998 more searches: `trackyard-batch status --unknown`\n'
   expect(shown(2000)).toMatch(new RegExp(`\n${line}${line}${more}${remedy}`))

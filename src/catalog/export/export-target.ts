@@ -28,10 +28,10 @@ interface Target {
 
 /** Which existing files are not replaced. */
 export interface Spared {
-  /** All batches of the store: their catalogs never are. */
+  /** All batches of the store. Their catalogs are never replaced. */
   readonly batches: readonly Pick<Batch, 'id' | 'name' | 'catalogPath'>[]
-  /** For a path that the user has not named: no file is but one of this kind. */
-  readonly unless?: FileKind | undefined
+  /** Only a file of this kind may be replaced. Undefined: any file, since the user has named the path. */
+  readonly replaceable?: FileKind | undefined
 }
 
 export interface FileKind {
@@ -64,7 +64,7 @@ async function openFile(out: string, spared: Spared, signal: AbortSignal | undef
   }
 }
 
-async function requireReplaceable(out: string, existing: Stats, { batches, unless }: Spared): Promise<void> {
+async function requireReplaceable(out: string, existing: Stats, { batches, replaceable }: Spared): Promise<void> {
   for (const { id, name, catalogPath } of batches) {
     const catalog = catalogPath === null ? null : await stat(catalogPath).catch(() => null)
     if (catalog?.dev !== existing.dev || catalog.ino !== existing.ino) continue
@@ -74,9 +74,9 @@ async function requireReplaceable(out: string, existing: Stats, { batches, unles
   }
   if (await belongsToDatabase(out))
     throw new OutputError(`${out}: it belongs to a database and is never overwritten. Name another file with --out.`)
-  if (unless === undefined || unless.start.test(await beginningOf(out, BEGINNING_BYTES))) return
+  if (replaceable === undefined || replaceable.start.test(await beginningOf(out, BEGINNING_BYTES))) return
   throw new OutputError(
-    `${out} does not begin like ${unless.name} of this program, so it is not replaced. ` +
+    `${out} does not look like ${replaceable.name} of this program, so it is not replaced. ` +
       'Move it away, or name the file to write with --out.',
   )
 }

@@ -31,8 +31,8 @@ export function define(command: Command, act: Act): void {
     )
     .option(
       '-o, --out <file>',
-      'output file; - is stdout (default: <catalog>.tagged.<ext> beside the catalog, or <catalog>.<batch>.tagged.<ext> if ' +
-        'the batch has a name of its own, with its id if another batch has that file)',
+      'output file; - is stdout (default: <catalog>.tagged.<ext> beside the catalog). If the batch has a name of its ' +
+        'own, the default is <catalog>.<batch>.tagged.<ext>. If that is the file of another batch, it also contains the id.',
     )
     .option('--spreadsheet-safe', 'CSV: escape your own cells too, if a spreadsheet would run them as formulas')
     .option('--report', 'write the morning report beside it; see `report`')
@@ -85,7 +85,7 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
 /** The path of the report: beside the export. Undefined: the default, also where that is no file (`/dev/null`). */
 async function besideExport(cli: Cli, out: string | undefined): Promise<string | undefined> {
   if (out === undefined || out === '-') return undefined
-  // Behind links, since /dev/stdout may be one to a file.
+  // Resolve links first: /dev/stdout may be a link to a file.
   const path = await realpath(resolve(cli.io.cwd, out)).catch(() => null)
   if (path === null || !(await stat(path)).isFile()) return undefined
   return `${path.replace(/\.[^./\\]+$/, '')}.report.html`
@@ -124,7 +124,7 @@ async function write(
       format,
       spreadsheetSafe,
       out: toStdout ? cli.io.stdout : path,
-      spared: { batches: await session.store.batches.list(), unless: named === null ? EXPORT_FILE : undefined },
+      spared: { batches: await session.store.batches.list(), replaceable: named === null ? EXPORT_FILE : undefined },
       signal,
     })
     line.clear()

@@ -58,7 +58,7 @@ export async function writeReport(
   const named = out === undefined ? null : resolve(cli.io.cwd, out)
   const path = out === '-' ? null : (named ?? beside ?? (await ownPath(session.store, batch, pathOf)))
   const { openTarget } = await import('../../catalog/export/export-target.js')
-  const spared = { batches: await session.store.batches.list(), unless: named === null ? REPORT_FILE : undefined }
+  const spared = { batches: await session.store.batches.list(), replaceable: named === null ? REPORT_FILE : undefined }
   const target = await openTarget(path ?? cli.io.stdout, spared)
   try {
     await target.write(html)

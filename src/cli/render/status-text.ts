@@ -74,7 +74,7 @@ function unknownLines({ count, searches }: UnknownSearches, now: number, paint: 
   const more = count - searches.length
   if (more > 0)
     lines.push(`  … and ${pluralize(more, 'more search', 'more searches')}: \`trackyard-batch status --unknown\``)
-  return [...lines, '  After a look: `trackyard-batch status --unknown --seen`']
+  return [...lines, '  Once you have checked them, hide them: `trackyard-batch status --unknown --seen`']
 }
 
 /** One line, for --watch without a terminal. */
