@@ -45,7 +45,7 @@ function checkLabel(what: string, text: unknown): string {
 /** @throws UsageError */
 export function checkPriority(priority: string | undefined): void {
   if (priority === undefined || PRIORITIES.some((known) => known === priority)) return
-  throw new UsageError(`Expected the priority ${PRIORITIES.join(', ')}, found "${priority}".`)
+  throw new UsageError(`Expected one of ${PRIORITIES.join(', ')} as the priority, found "${priority}".`)
 }
 
 /**

@@ -33,7 +33,7 @@ test.each<[Partial<BatchOptions>, RegExp]>([
   ]),
   [{ maxAgeDays: -1 }, /age of reused answers to be 0 days or more, found -1/],
   [{ maxAgeDays: Number.NaN }, /found NaN/],
-  [{ priority: 'urgent' as Priority }, /high, normal, low, found "urgent"/],
+  [{ priority: 'urgent' as Priority }, /one of high, normal, low as the priority, found "urgent"/],
 ])('a script that passes %j is refused before its rows are read', async (options, message) => {
   reads = 0
   const refused = client.submit(rows, { name: 'spring', ...options })

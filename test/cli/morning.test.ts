@@ -378,7 +378,10 @@ describe('export', () => {
     await desk.file('films.report.html', '<!doctype html><p>mine')
     for (const what of ['export', 'report']) {
       const { code, stderr } = await desk.type([what])
-      expect([code, stderr]).toEqual([2, expect.stringMatching(/ does not look like an? (export|report) of this program.* --out\.$/m)])
+      expect([code, stderr]).toEqual([
+        2,
+        expect.stringMatching(/ does not look like an? (export|report) of this program.* --out\.$/m),
+      ])
     }
     expect((await desk.type(['export', '--out', 'films.tagged.csv'])).code).toBe(0)
   })

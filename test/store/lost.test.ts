@@ -73,7 +73,7 @@ describe('a store that is lost while it is open', () => {
     ['moved', /was moved away/, () => renameSync(path, join(directory, 'elsewhere.db'))],
     [
       'in a moved directory',
-      /Move that file back to .*: the files, not/,
+      /Move that file back to .*\. Move the files one by one, not/,
       () => renameSync(dirname(path), join(directory, 'elsewhere')),
     ],
     ['without its log', /log of the store was deleted/, () => remove('-wal')],

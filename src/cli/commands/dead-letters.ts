@@ -34,7 +34,7 @@ export function define(command: Command, act: Act): void {
     .command('show')
     .summary('shows one: the request, the error, the remedy')
     .description('Shows one: the request, the error, the remedy.')
-    .argument('<search>', 'its fingerprint, or the first 6 digits or more')
+    .argument('<search>', 'its fingerprint, or at least the first 6 digits of it')
     .action((search: string) => act((cli) => showOne(cli, search)))
   const retry = command
     .command('retry')

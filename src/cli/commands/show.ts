@@ -31,7 +31,7 @@ export function define(command: Command, act: Act): void {
     .description('Shows everything about one row or search: the request, every call, the answer, the tags, the reason.')
     .argument(
       '<row>',
-      'your own id, the position of the row (1 is the first below the header; messages name lines of the file), or at least 6 digits of a search fingerprint',
+      'your own id, the position of the row (1 is the first row below the header; error messages give the line of the file instead), or at least the first 6 digits of a search fingerprint',
     )
     .option('--batch <batch>', 'batch to look in, by id or name (default: the latest that has it)')
     .option('--json', 'print one JSON document on stdout')
@@ -51,7 +51,7 @@ async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitC
     const found = await store.reports.show(what, batchId)
     if (found === null) {
       throw new UsageError(
-        `No row or search matches "${what}". Pass your own id of a row, its position, or at least 6 digits of a search; --batch names the batch to look in.`,
+        `No row or search matches "${what}". Pass your own id of a row, its position, or at least the first 6 digits of a search fingerprint; --batch names the batch to look in.`,
         { code: 'no_such_row' },
       )
     }

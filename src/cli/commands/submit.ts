@@ -44,7 +44,7 @@ export function define(command: Command, act: Act): void {
         'Rows with the same request share one search. Earlier answers are reused for free.',
     )
     .argument('<file>', 'the catalog; - reads standard input')
-    .option('-q, --query <template>', 'search for each row, with columns in braces (default: the column "query")')
+    .option('-q, --query <template>', 'template of the query, with columns in braces (default: the column "query")')
     .option('--id <column>', 'column with your own row id (default: "id")')
     .option('--limit <n>', 'tracks wanted per search, 1-100 (default: 20)', parseWholeNumber(1, 100))
     .option('--filters <json>', 'filters for every search, as a JSON object', parseFilters)

@@ -219,7 +219,7 @@ export function lossSentence(loss: StoreLoss, path: string, rescued: Rescued): s
     case 'replaced':
       return `${loss.what}. ${saved(rescued, path)} Or restart to use the new file: searches that were answered only in the old one would be paid for again.`
     case 'moved':
-      return `${loss.what}. Move that file back to ${path}, and its -wal and -shm beside it: the files, not their directory. Calls then continue by themselves.`
+      return `${loss.what}. Move that file back to ${path}, and its -wal and -shm files to the same directory. Move the files one by one, not the directory they are in. Calls then continue by themselves.`
     case 'log':
       return rescued.kind === 'copied'
         ? `${loss.what}. ${saved(rescued, path)}`
