@@ -103,6 +103,37 @@ describe('a worker is killed', () => {
     TIMEOUT_MS,
   )
 
+  test.concurrent.each([
+    ['a pause', { credits: 6 }, 'select count(*) from pause'],
+    [
+      'a rate limit',
+      { faults: [{ skip: 6, timesInTotal: 1, ms: 600_000, does: { status: 429 } }] },
+      "select count(*) from meta where key = 'hold_until'",
+    ],
+  ])(
+    'with %s in the store but not in Redis: no call is made, and Redis gets it',
+    async (_, simulator, inStore) => {
+      await duringNight(
+        async (system) => {
+          await submit(system)
+          expect(await workerKilled(system, 'after store.calls.close 7')).toBe(0)
+          expect(figure(system, inStore)).toBe(1)
+          expect(await isStopped(system)).toBe(false)
+          await system.worker()
+          await until(() => isStopped(system), { timeoutMs: 60_000, what: 'the stop in Redis' })
+          expect(system.simulator.calls()).toHaveLength(7)
+          system.simulator.topUp(ROWS)
+          expect((await system.cli(['resume'])).code).toBe(0)
+          await untilDone(system)
+          await expectAccounted(system, { rows: ROWS, unknown: 0 })
+          expect(system.simulator.calls()).toHaveLength(ROWS + 1)
+        },
+        { simulator, env: { TRACKYARD_CONCURRENCY: '1' } },
+      )
+    },
+    TIMEOUT_MS,
+  )
+
   test.concurrent(
     'with its requests on the wire: they are paid at most once more',
     async () => {
@@ -341,6 +372,9 @@ async function socketOf(system: SystemUnderTest): Promise<string> {
   return socketPath
 }
 
+/** By a pause or a rate limit, as Redis has it. */
+const isStopped = (system: SystemUnderTest): Promise<boolean> =>
+  withQueue(system, async ({ throttle }) => (await throttle.isPaused()) || (await throttle.rateLimitedUntil()) !== null)
 const lettersParked = (system: SystemUnderTest): Promise<number> =>
   withQueue(system, (queue) => queue.boardQueues.deadLetters.getJobCountByTypes())
 const lettersFailed = (system: SystemUnderTest) =>
