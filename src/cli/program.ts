@@ -37,7 +37,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('Catalogs:', 'wait', 'wait until a batch is done', () => import('./commands/wait.js')),
   entry('Catalogs:', 'export', 'write the tagged catalog', () => import('./commands/export.js')),
   entry('Catalogs:', 'report', 'write the morning report, one HTML file', () => import('./commands/report.js')),
-  entry(LOOK, 'status', 'what is done, what is due, why it moves or does not', () => import('./commands/status.js')),
+  entry(
+    LOOK,
+    'status',
+    'what is done, what is due, and the current state with its cause',
+    () => import('./commands/status.js'),
+  ),
   entry(LOOK, 'show', 'everything about one row or search', () => import('./commands/show.js')),
   entry(
     LOOK,

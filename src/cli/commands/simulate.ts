@@ -66,7 +66,7 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
     cli.emit('simulate', { api_url: simulator.url, api_key: SIMULATOR_KEY, control_url: simulator.controlUrl })
     cli.print(
       [
-        'The simulated API runs until Ctrl-C. For the other commands, in another terminal:',
+        'The simulated API runs until Ctrl-C. Paste these lines into every other terminal, also that of the worker:',
         '',
         `  export TRACKYARD_API_URL=${simulator.url}`,
         `  export TRACKYARD_API_KEY=${SIMULATOR_KEY}`,
