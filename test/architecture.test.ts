@@ -1,6 +1,6 @@
 /**
- * The plan of the code, kept true: rooms in one line, imports pointing one way, each outside library in
- * its own room, and the few effects (environment, printing, signals, exit codes) where they belong.
+ * The plan of the code, kept true: levels of folders, imports pointing one way, each outside library in
+ * its own folders, and the few effects (environment, printing, signals, exit codes) where they belong.
  * The sources are parsed, so words in strings and comments do not count.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -10,8 +10,8 @@ import { parseSync } from '@swc/core'
 
 const root = join(import.meta.dirname, '..')
 
-/** From the floor up: a room imports from earlier lines only, never from a neighbour in its own. */
-const LINES = [
+/** Lowest first: a folder imports itself and lower levels only, never another folder of its own level. */
+const LEVELS = [
   ['domain'],
   ['config', 'log', 'api', 'store', 'queue'],
   ['catalog', 'control'],
@@ -44,7 +44,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@bull-board/hono': ['web'],
   'prom-client': ['web'],
   'iconv-lite': ['catalog'],
-  'lossless-json': ['catalog', 'domain'],
+  'lossless-json': ['catalog'],
   pino: ['log'],
   'playwright-core': ['scripts'],
   'pino-pretty': ['log'],
@@ -59,7 +59,7 @@ const LONGEST_FILE = 400
 interface SourceFile {
   /** From the project's root, with forward slashes. */
   readonly path: string
-  readonly room: string
+  readonly folder: string
   readonly lines: number
   /** Files of ours that it imports, types included. */
   readonly files: readonly string[]
@@ -84,7 +84,7 @@ function readSource(path: string): SourceFile {
   const { imports, loaded, members } = parse(text, path.endsWith('x'))
   return {
     path,
-    room: roomOf(path),
+    folder: folderOf(path),
     lines: text.split('\n').length - 1,
     files: imports.filter((name) => name.startsWith('.')).map((name) => sourceOf(normalize(join(path, '..', name)))),
     loads: loaded.map((name) => (name.startsWith('.') ? sourceOf(normalize(join(path, '..', name))) : name)),
@@ -181,27 +181,27 @@ function packageOf(specifier: string): string {
     .join('/')
 }
 
-function lineOf(room: string): number {
-  return LINES.findIndex((line) => line.includes(room))
+function levelOf(folder: string): number {
+  return LEVELS.findIndex((level) => level.includes(folder))
 }
 
-function roomOf(path: string): string {
+function folderOf(path: string): string {
   const [top = '', second = ''] = path.split('/')
   return top === 'src' ? second.replace(/\.ts$/, '') : top
 }
 
 function mayImport(from: SourceFile, path: string): boolean {
-  const to = roomOf(path)
-  if (from.room === to) return true
-  if (from.room === SIMULATOR) return false
-  if (to === SIMULATOR) return SIMULATOR_IS_SEEN_BY.includes(from.room)
-  return lineOf(to) < lineOf(from.room)
+  const to = folderOf(path)
+  if (from.folder === to) return true
+  if (from.folder === SIMULATOR) return false
+  if (to === SIMULATOR) return SIMULATOR_IS_SEEN_BY.includes(from.folder)
+  return levelOf(to) < levelOf(from.folder)
 }
 
-/** Uses outside `rooms` of members whose name matches. */
-function usesOutside(rooms: readonly string[], pattern: RegExp): string[] {
+/** Uses outside `folders` of members whose name matches. */
+function usesOutside(folders: readonly string[], pattern: RegExp): string[] {
   return sources
-    .filter(({ room }) => !rooms.includes(room))
+    .filter(({ folder }) => !folders.includes(folder))
     .flatMap(({ path, members }) => members.filter((name) => pattern.test(name)).map((name) => `${path}: ${name}`))
 }
 
@@ -238,9 +238,9 @@ describe('the directions of imports', () => {
     expect(parse(text).members.toSorted()).toEqual(['console.log', 'process.env'])
   })
 
-  test('every folder of src is a room of the plan', () => {
-    const rooms = new Set(sources.map(({ room }) => room))
-    expect([...rooms].filter((room) => room !== SIMULATOR && lineOf(room) < 0)).toEqual([])
+  test('every folder of src has a level', () => {
+    const folders = new Set(sources.map(({ folder }) => folder))
+    expect([...folders].filter((folder) => folder !== SIMULATOR && levelOf(folder) < 0)).toEqual([])
   })
 
   test('every import between our files leads to a file that is there', () => {
@@ -251,7 +251,7 @@ describe('the directions of imports', () => {
     expect(lost).toEqual([])
   })
 
-  test('imports point to earlier rooms, and rooms of one line never import each other', () => {
+  test('imports point to lower levels, and folders of one level never import each other', () => {
     const wrong = sources.flatMap((from) =>
       from.files.filter((to) => !mayImport(from, to)).map((to) => `${from.path} → ${to}`),
     )
@@ -262,14 +262,19 @@ describe('the directions of imports', () => {
     expect(cycles()).toEqual([])
   })
 
-  test('each outside library is imported in its own room only', () => {
+  test('each outside library is imported in its own folders only', () => {
     const wrong = sources
       .filter(({ path }) => !BASELINES.includes(path))
-      .flatMap(({ path, room, packages }) =>
-        packages.filter((name) => !HOMES[name]?.includes(room)).map((name) => `${path} imports ${name}`),
+      .flatMap(({ path, folder, packages }) =>
+        packages.filter((name) => !HOMES[name]?.includes(folder)).map((name) => `${path} imports ${name}`),
       )
     expect(wrong).toEqual([])
   })
+})
+
+test('domain imports nothing of Node but hashes', () => {
+  const builtins = sources.filter(({ folder }) => folder === 'domain').flatMap((source) => source.builtins)
+  expect([...new Set(builtins)]).toEqual(['node:crypto'])
 })
 
 /** Everything that is loaded with a file. */

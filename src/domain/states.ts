@@ -3,10 +3,12 @@
  * returns whether it happened.
  *
  *   search   waiting ──feeder──▶ queued ──worker──▶ answered
- *               ▲                  │ │
- *               └───── requeue ────┘ └──refused, unreadable, crashed, attempts used up──▶ dead
- *               ▲                                                                          │
- *               └──────────────────────────── retry (round + 1) ───────────────────────────┘
+ *             ▲   ▲                │ │                 ▲
+ *             │   └─── requeue ────┘ │            late answer
+ *             │                      ▼                 │
+ *             └──────── retry ───── dead ──────────────┘
+ *
+ *   A retry and a requeue raise the round. Reasons of death: `DEATH_REASONS`.
  *
  *   batch    loading ──release──▶ released ──cancel──▶ cancelled
  *               └── interrupted: dropped, nothing was spent

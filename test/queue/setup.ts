@@ -11,7 +11,7 @@ import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { until } from '../support/until.js'
 
-/** What the tests of this room share: numbered searches, a queue under a prefix of its own, and waiting for things that happen. */
+/** What the tests of this folder share: numbered searches, a queue under a prefix of its own, and waiting for things that happen. */
 export function ref(n: number, round = 1): SearchRef {
   return { fingerprint: n.toString(16).padStart(32, '0'), generation: 1, round }
 }
