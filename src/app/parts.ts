@@ -52,12 +52,11 @@ export async function openSession(
     now: clock.now,
     openApi: () => (api ??= openConfiguredApi(settings, cleanup)),
     // Also if it is open: somebody may have stopped the private Redis since.
-    openQueue: async () => connect(await startRedis(settings, log)),
+    openQueue: () => openFound<never>(() => startRedis(settings, log), connect),
     async findQueue() {
       const opened = await found()
       if (opened !== null) return opened
-      const running = await runningRedis(settings)
-      return running === null ? null : connect(running)
+      return openFound(() => runningRedis(settings), connect)
     },
     redisStartFailure: () => redisStartFailure(settings),
   }
@@ -111,11 +110,35 @@ export async function openConfiguredQueue(
   return openAt(await startRedis(settings, log), { log, clock }, cleanup)
 }
 
+function isAddress(found: RedisAddress | null): found is RedisAddress {
+  return found !== null
+}
+
 /** Opens the queue without starting anything, for one look. Null if the private Redis is not running. */
 export async function openRunningQueue(settings: Settings, cleanup: Cleanup): Promise<SearchQueue | null> {
-  const running = await runningRedis(settings)
-  if (running === null) return null
-  return openAt(running, { log: silentLogger, clock: systemClock, reconnect: forAWhile(running) }, cleanup)
+  const parts = { log: silentLogger, clock: systemClock }
+  return openFound(
+    () => runningRedis(settings),
+    (running) => openAt(running, { ...parts, reconnect: forAWhile(running) }, cleanup),
+  )
+}
+
+const LOOKS_AGAIN = 2
+
+/** A private Redis may end, or be killed, after it was found: then it is looked for again. */
+async function openFound<None extends null>(
+  find: () => Promise<RedisAddress | None>,
+  open: (found: RedisAddress) => Promise<SearchQueue>,
+): Promise<SearchQueue | None> {
+  for (let looks = 1; ; looks += 1) {
+    const found = await find()
+    if (!isAddress(found)) return found
+    try {
+      return await open(found)
+    } catch (error) {
+      if (looks > LOOKS_AGAIN || !('socketPath' in found) || !(error instanceof UnreachableError)) throw error
+    }
+  }
 }
 
 /** Null: the private Redis is not running. */

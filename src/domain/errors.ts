@@ -64,7 +64,13 @@ export class OutputError extends UsageError {
 /** Redis, the store or the API cannot be reached or does not work. */
 export class UnreachableError extends ReportedError {
   protected static override readonly defaultCode: ErrorCode = 'unreachable'
-  readonly exitCode = 3
+  readonly exitCode: ExitCode = 3
+}
+
+/** The store was copied elsewhere while this process had it open: it takes no more changes, and waiting does not help. */
+export class StoreMovedError extends UnreachableError {
+  protected static override readonly defaultCode: ErrorCode = 'configuration'
+  override readonly exitCode = 78
 }
 
 /** Refused for safety: nothing was changed, nothing was spent. */

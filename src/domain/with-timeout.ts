@@ -8,7 +8,8 @@ import { UnreachableError } from './errors.js'
 export async function withTimeout<T>(ms: number, work: Promise<T>, message: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const expired = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new UnreachableError(message)), ms)
+    // If this process was held up, by the lock of the store, the answer is there and is read first.
+    timer = setTimeout(() => setImmediate(() => reject(new UnreachableError(message))), ms)
   })
   try {
     return await Promise.race([work, expired])

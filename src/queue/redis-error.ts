@@ -209,7 +209,7 @@ const EXPLANATIONS = [
   {
     says: /Connection is closed|Cluster is ended/,
     kind: 'redis.unreachable',
-    message: (where) => `${where} is gone: the connection to it was lost. Check that it is running, then try again.`,
+    message: (where) => `${where} is gone: the connection to it was lost. Check that it is running.`,
   },
   {
     says: /EXECABORT/,

@@ -1,5 +1,5 @@
 import type { AdjustableClock } from '../domain/clock.js'
-import { ConfigurationError, UnreachableError } from '../domain/errors.js'
+import { ConfigurationError, StoreMovedError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { accountStore } from './account.js'
 import { activityStore } from './activity.js'
@@ -122,7 +122,7 @@ function refuseChangesIfMoved({ connection, name }: Engine): Connection {
         reading.catch(() => {})
         const result = await work(tx)
         const moved = await reading
-        if (moved !== null) throw new UnreachableError(movedSentence(name, moved), { code: 'store_unusable' })
+        if (moved !== null) throw new StoreMovedError(movedSentence(name, moved))
         return result
       }, purpose),
   }

@@ -159,6 +159,7 @@ async function refusesChangesDuring(from: OpenOptions, to: OpenOptions): Promise
     for (const { reason } of (await Promise.allSettled(meanwhile)) as PromiseRejectedResult[]) {
       // One that can be repeated: a worker keeps what it was paid for.
       expect(reason).toBeInstanceOf(UnreachableError)
+      expect([reason.code, reason.exitCode]).toEqual(['configuration', 78])
       expect(reason.message).toMatch(/was copied to .* and is not used any more\. .*et TRACKYARD_DATABASE_URL/)
     }
     await expect(store.refuseIfMoved()).rejects.toMatchObject({ exitCode: 78 })

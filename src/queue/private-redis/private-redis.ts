@@ -192,7 +192,7 @@ async function unreachable(files: ServerFiles, state: string): Promise<Unreachab
     return new UnreachableError(`The private Redis (pid ${pid}) is still loading its data. Try again in a moment.`)
   return new UnreachableError(
     `The private Redis (pid ${pid}) is running, but its socket ${files.socketPath} is ${state}, so nobody can tell what workers do. ` +
-      `End that process (\`kill ${pid === 'unknown' ? 'PID' : pid}\`); running workers start it again within seconds. Then try again.`,
+      `End that process (\`kill ${pid === 'unknown' ? 'PID' : pid}\`); running workers start it again within seconds.`,
   )
 }
 

@@ -42,7 +42,8 @@ function ask(socketPath: string, command: string): Promise<string> {
       socket.destroy()
       resolve(answer)
     }
-    const alarm = setTimeout(() => finish('silent'), ANSWERS_WITHIN_MS)
+    // If this process was held up, by the lock of the store, the answer is there and is read first.
+    const alarm = setTimeout(() => setImmediate(finish, 'silent'), ANSWERS_WITHIN_MS)
     socket.on('connect', () => {
       reached = true
       socket.write(`${command}\r\n`)
