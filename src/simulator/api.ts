@@ -83,7 +83,7 @@ function unauthorized(context: RequestContext): Reply | null {
 
 function limited(context: RequestContext): Reply | null {
   const { account, options } = context.parts
-  if (context.endpoint !== 'search' && !options.limitCoversAccount) return null
+  if (context.endpoint !== 'search' && !options.countsAccountCalls) return null
   const { waitMs, limit } = account.admit(performance.now())
   if (limit === null) return null
   const body = limit === 'day' ? { ...documentedError(429), message: 'Daily limit exceeded' } : documentedError(429)

@@ -1,4 +1,4 @@
-import { chance } from './chance.js'
+import { repeatableRandom } from './repeatable-random.js'
 import { isRecord } from './search-request.js'
 
 /** The active rules, and how many calls each has matched. */
@@ -55,7 +55,7 @@ function applies(entry: ActiveRule, canonical: string, seed: number): boolean {
   const seen = (entry.seenPerSearch.get(canonical) ?? 0) + 1
   entry.seenPerSearch.set(canonical, seen)
   if (times !== undefined && seen > times) return false
-  return rate === undefined || chance(seed, id, canonical, seen) < rate
+  return rate === undefined || repeatableRandom(seed, id, canonical, seen) < rate
 }
 
 function matcher(match: string | RegExp | undefined): (query: string) => boolean {

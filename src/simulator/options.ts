@@ -27,7 +27,7 @@ export interface SimulatorOptions {
   readonly perDay: number | null
   readonly dayMs: number
   /** Whether GET /me and GET /usage count against the limits too. */
-  readonly limitCoversAccount: boolean
+  readonly countsAccountCalls: boolean
   /** Time from request to answer, or a range to draw it from. */
   readonly latencyMs: number | readonly [min: number, max: number]
   /** All random choices depend on this and on the request, not on the order of arrival. */
@@ -85,7 +85,7 @@ export function completeOptions(given: Partial<SimulatorOptions>): SimulatorOpti
     limitKind: 'fixed',
     minuteMs: 60_000,
     dayMs: 24 * 60 * 60 * 1000,
-    limitCoversAccount: false,
+    countsAccountCalls: false,
     latencyMs: 0,
     seed: 1,
     chargeRule: 'on success',

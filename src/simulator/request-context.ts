@@ -1,8 +1,8 @@
 import type { CallLog, OpenCall } from './call-log.js'
-import { chance } from './chance.js'
 import { type Delivery, deliver, type Timers } from './delivery.js'
 import type { Faults } from './faults.js'
 import type { SimulatorOptions } from './options.js'
+import { repeatableRandom } from './repeatable-random.js'
 import type { Reply } from './reply.js'
 import type { ReceivedSearch } from './search-request.js'
 import type { Account } from './simulated-account.js'
@@ -81,5 +81,5 @@ function latencyMs({ parts, searched, requestId }: RequestContext): number {
   const { latencyMs: latency, seed } = parts.options
   if (typeof latency === 'number') return latency
   const [min, max] = latency
-  return min + chance(seed, 'latency', searched?.search.canonical ?? requestId) * (max - min)
+  return min + repeatableRandom(seed, 'latency', searched?.search.canonical ?? requestId) * (max - min)
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { chance, hash32 } from './chance.js'
+import { hash32, repeatableRandom } from './repeatable-random.js'
 import type { ReceivedSearch } from './search-request.js'
 
 /**
@@ -89,7 +89,7 @@ export function createTrackLibrary(seed: number, noMatchRate: number, tracksPerA
     find(search) {
       // The offset does not count: all pages of a search are from one ranking.
       const question = `${seed} ${search.query} ${JSON.stringify(search.filters)}`
-      if (chance('no match', question) < noMatchRate) return []
+      if (repeatableRandom('no match', question) < noMatchRate) return []
       const hash = hash32(question)
       const { genre, otherGenre, mood, otherMood } = choose(search, hash)
       const sources = [shelf(genre, mood), shelf(genre, otherMood), shelf(otherGenre, mood)] as const
@@ -156,7 +156,7 @@ function filterOf(filters: Readonly<Record<string, unknown>>): ((track: WireTrac
 }
 
 function makeTrack(seed: number, genre: Genre, mood: Mood, index: number): Shelved {
-  const draw = (what: string) => Math.floor(chance(seed, genre.name, mood.name, index, what) * 2 ** 32)
+  const draw = (what: string) => Math.floor(repeatableRandom(seed, genre.name, mood.name, index, what) * 2 ** 32)
   const [slowest, fastest] = genre.bpm
   const track: WireTrack = {
     id: `trk_${draw('id').toString(16).padStart(8, '0')}${index.toString(36).padStart(2, '0')}`,
@@ -168,7 +168,7 @@ function makeTrack(seed: number, genre: Genre, mood: Mood, index: number): Shelv
     genre: genre.name,
     subgenres: some(genre.subgenres, draw('subgenres'), 2),
     moods: [mood.name, ...some(mood.near, draw('moods'), 2)],
-    has_vocals: chance(seed, genre.name, mood.name, index, 'vocals') < genre.vocals,
+    has_vocals: repeatableRandom(seed, genre.name, mood.name, index, 'vocals') < genre.vocals,
     energy_level: draw('energy') % 5 === 0 ? 'medium' : mood.energy,
     instruments: some(genre.instruments, draw('instruments'), 3),
     preview_url: `https://audio.example/previews/${draw('id').toString(16)}.mp3`,

@@ -74,10 +74,10 @@ describe('limits over the wire', () => {
     }))
 
   test('/me is outside the limit unless told otherwise', async () => {
-    for (const limitCoversAccount of [false, true]) {
-      await withSimulator({ perMinute: 1, limitCoversAccount }, async ({ search, get }) => {
+    for (const countsAccountCalls of [false, true]) {
+      await withSimulator({ perMinute: 1, countsAccountCalls }, async ({ search, get }) => {
         await search({ query: 'a' })
-        expect((await get('/me')).status).toBe(limitCoversAccount ? 429 : 200)
+        expect((await get('/me')).status).toBe(countsAccountCalls ? 429 : 200)
       })
     }
   })

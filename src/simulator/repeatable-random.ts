@@ -2,7 +2,7 @@
  * A repeatable random number from 0 up to, not including, 1: a hash of the texts. It does not depend on which
  * of ten parallel requests arrived first, as a running generator would.
  */
-export function chance(...parts: readonly (string | number)[]): number {
+export function repeatableRandom(...parts: readonly (string | number)[]): number {
   return hash32(parts.join('\u0000')) / 2 ** 32
 }
 
