@@ -6,7 +6,7 @@ import type { SearchState } from '../../src/domain/states.js'
 import { TAGS_RULE } from '../../src/domain/tags.js'
 import type { Transaction } from '../../src/store/engine.js'
 import type { OpenOptions } from '../../src/store/open-store.js'
-import { addressOf } from '../../src/store/postgres/address.js'
+import { readDatabaseUrl } from '../../src/store/postgres/address.js'
 import { openConnection as openPostgres } from '../../src/store/postgres/connection.js'
 import { type RefColumns, refOf } from '../../src/store/search-ref.js'
 import { openConnection as openSqlite } from '../../src/store/sqlite/connection.js'
@@ -56,7 +56,7 @@ export async function auditStore(
   { path, database }: Pick<OpenOptions, 'path' | 'database'>,
   serverDamage?: () => Promise<readonly string[]>,
 ): Promise<Audit> {
-  const connection = database === undefined ? openSqlite(path, 'read') : openPostgres(addressOf(database), 'read')
+  const connection = database === undefined ? openSqlite(path, 'read') : openPostgres(readDatabaseUrl(database), 'read')
   try {
     return await connection.read(async (tx) => ({
       damage: [...(await (serverDamage?.() ?? damageIn(tx))), ...(await wrongTagsIn(tx))],

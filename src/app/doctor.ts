@@ -14,7 +14,7 @@ import { silentLogger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
 import { installedVersion, notInstalled } from '../queue/private-redis/redis-server.js'
-import { addressOf } from '../store/postgres/address.js'
+import { readDatabaseUrl } from '../store/postgres/address.js'
 import { checkStore } from '../store/sqlite/check-store.js'
 import type { Store } from '../store/store.js'
 import { type Cleanup, withCleanup } from './cleanup.js'
@@ -119,7 +119,7 @@ async function storeCheck(
     const opened = await openConfiguredStore(settings, silentLogger, cleanup, { patienceMs: ANSWER_WITHIN_MS, clock })
     await opened.requireWritable()
     if (databaseUrl !== null) {
-      const { name } = addressOf({ url: databaseUrl.reveal(), ca: null })
+      const { name } = readDatabaseUrl({ url: databaseUrl.reveal(), ca: null })
       return { check: ok('store', `${name} answers, and takes changes`), opened }
     }
     const damage = checkStore(path)

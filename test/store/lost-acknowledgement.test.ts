@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { openStore } from '../../src/store/open-store.js'
-import { addressOf } from '../../src/store/postgres/address.js'
+import { readDatabaseUrl } from '../../src/store/postgres/address.js'
 import { openConnection } from '../../src/store/postgres/connection.js'
 
 import { startPostgresProxy } from '../support/postgres-proxy.js'
@@ -31,7 +31,7 @@ here('changes whose acknowledgement is lost', () => {
       path: join(tmpdir(), 'nowhere', 'store.db'),
       database: { url: proxy.url, ca: null },
     })
-    const reader = openConnection(addressOf({ url: database, ca: null }), 'read')
+    const reader = openConnection(readDatabaseUrl({ url: database, ca: null }), 'read')
     try {
       await oneOfEach(store, changeOf(proxy.loseAcknowledgement))
       return await readAll(reader)

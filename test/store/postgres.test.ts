@@ -7,7 +7,7 @@ import pg from 'pg'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { openStore } from '../../src/store/open-store.js'
-import { addressOf } from '../../src/store/postgres/address.js'
+import { readDatabaseUrl } from '../../src/store/postgres/address.js'
 import { openConnection } from '../../src/store/postgres/connection.js'
 import { openError, postgresError } from '../../src/store/postgres/explain-error.js'
 import { withoutNul } from '../../src/store/postgres/without-nul.js'
@@ -65,7 +65,10 @@ describe('an error of the server becomes a sentence', () => {
 
 describe('the address', () => {
   test('is told without its password, and decoded for the driver', () => {
-    const { name, config } = addressOf({ url: 'postgres://me:p%40ss@[::1]:6000/my%20night?sslmode=require', ca: null })
+    const { name, config } = readDatabaseUrl({
+      url: 'postgres://me:p%40ss@[::1]:6000/my%20night?sslmode=require',
+      ca: null,
+    })
     expect(name).toBe('postgres://me@[::1]:6000/my night')
     expect(config).toMatchObject({ host: '::1', port: 6000, user: 'me', password: 'p@ss', database: 'my night' })
     expect(config.ssl).toEqual({ rejectUnauthorized: false })
@@ -77,7 +80,7 @@ describe('the address', () => {
     ['?sslmode=verify-full', { ca: 'PEM' }],
     ['?sslmode=verify-ca', { ca: 'PEM', checkServerIdentity: expect.any(Function) }],
   ])('%s encrypts as libpq would', (query, ssl) => {
-    expect(addressOf({ url: `postgres://me@db/night${query}`, ca: 'PEM' }).config.ssl).toEqual(ssl)
+    expect(readDatabaseUrl({ url: `postgres://me@db/night${query}`, ca: 'PEM' }).config.ssl).toEqual(ssl)
   })
 })
 
@@ -192,7 +195,7 @@ here('a store on a server', () => {
     'a dropped connection to %s fails once, and is opened again',
     async (role) => {
       const proxy = await startPostgresProxy(await server.createDatabase(`dropped_${role}`))
-      const connection = openConnection(addressOf({ url: proxy.url, ca: null }), role)
+      const connection = openConnection(readDatabaseUrl({ url: proxy.url, ca: null }), role)
       const read = () => connection.read((tx) => tx.get('select 1 as one'))
       try {
         expect(await read()).toEqual({ one: 1 })

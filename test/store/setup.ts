@@ -12,7 +12,7 @@ import { newClaimToken } from '../../src/store/claim.js'
 import type { CallKey } from '../../src/store/close-call.js'
 import type { Connection, Transaction } from '../../src/store/engine.js'
 import { openStore } from '../../src/store/open-store.js'
-import { addressOf, type DatabaseAddress } from '../../src/store/postgres/address.js'
+import { type DatabaseAddress, readDatabaseUrl } from '../../src/store/postgres/address.js'
 import { openConnection as openPostgres } from '../../src/store/postgres/connection.js'
 import { openConnection as openSqlite } from '../../src/store/sqlite/connection.js'
 import type { Claim, ClaimRules, ExportRow, NewBatch, Store } from '../../src/store/store.js'
@@ -71,12 +71,12 @@ export async function storeInTemp(): Promise<TempStore> {
     return store
   }
   async function change(work: (tx: Transaction) => Promise<void>): Promise<void> {
-    const writer = empty === undefined ? openSqlite(path, 'write') : openPostgres(addressOf(empty), 'write')
+    const writer = empty === undefined ? openSqlite(path, 'write') : openPostgres(readDatabaseUrl(empty), 'write')
     await writer.write(work)
     await writer.close()
   }
   const store = await openAgain()
-  const reader = empty === undefined ? openSqlite(path, 'read') : openPostgres(addressOf(empty), 'read')
+  const reader = empty === undefined ? openSqlite(path, 'read') : openPostgres(readDatabaseUrl(empty), 'read')
   return {
     store,
     path,

@@ -9,13 +9,13 @@ export interface DatabaseAddress {
   readonly ca: string | null
 }
 
-export interface Address {
+export interface ConnectionTarget {
   readonly config: ClientConfig
   /** `postgres://user@host/database`, for messages: never the password. */
   readonly name: string
 }
 
-export function addressOf({ url: text, ca }: DatabaseAddress): Address {
+export function readDatabaseUrl({ url: text, ca }: DatabaseAddress): ConnectionTarget {
   const url = new URL(text)
   const user = decodeURIComponent(url.username)
   const database = decodeURIComponent(url.pathname.slice(1))

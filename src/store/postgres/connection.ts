@@ -10,7 +10,7 @@ import {
   type SqlParameters,
   type Transaction,
 } from '../engine.js'
-import type { Address } from './address.js'
+import type { ConnectionTarget } from './address.js'
 import { copyIn } from './copy-in.js'
 import { isLockTimeout, isReadTimeout, openError, postgresError } from './explain-error.js'
 import { withoutNul } from './without-nul.js'
@@ -26,14 +26,14 @@ import { withoutNul } from './without-nul.js'
  *
  * One for loading adds rows by COPY. That allows no other statement on its way, so each waits for the one before.
  */
-export function openConnection(address: Address, role: Role): PostgresConnection {
+export function openConnection(target: ConnectionTarget, role: Role): PostgresConnection {
   const alone = mutex()
   let session: Session | null = null
   let isClosed = false
 
   async function connected(): Promise<Session> {
     if (isClosed) throw closedError()
-    if (session === null || session.hasEnded()) session = await connect(address, role)
+    if (session === null || session.hasEnded()) session = await connect(target, role)
     return session
   }
 
@@ -53,15 +53,15 @@ export function openConnection(address: Address, role: Role): PostgresConnection
       // No other statement is answered before the one that was not.
       await (isReadTimeout(first) ? session.client.end() : session.client.query('rollback')).catch(() => {})
       if (isLockTimeout(first)) await session.client.query(END_STUCK_HOLDER).catch(() => {})
-      throw postgresError(first, address.name, session.hasEnded())
+      throw postgresError(first, target.name, session.hasEnded())
     }
   }
 
   return {
     write: (work, purpose) => alone(() => transaction(purpose === 'copy' ? BEGIN_COPY : BEGIN_CHANGE, work)),
     read: (work) => alone(() => transaction(BEGIN_LOOK, work)),
-    snapshot: () => openSnapshot(address),
-    serverProcess: () => alone(async () => serverProcess(await connected(), address.name)),
+    snapshot: () => openSnapshot(target),
+    serverProcess: () => alone(async () => serverProcess(await connected(), target.name)),
     // Only a file can be deleted or replaced under an open connection.
     refuseIfLost: () => {},
     close: () =>
@@ -129,7 +129,7 @@ const SESSION: Readonly<Record<Role, string>> = {
   read: 'set jit = off; set random_page_cost = 1.1',
 }
 
-async function connect({ config, name }: Address, role: Role): Promise<Session> {
+async function connect({ config, name }: ConnectionTarget, role: Role): Promise<Session> {
   const client = new pg.Client({
     application_name: 'trackyard-batch',
     connectionTimeoutMillis: CONNECT_WITHIN_MS,
@@ -262,12 +262,12 @@ function bound(value: Value | undefined): Value {
   return typeof value === 'string' ? withoutNul(value) : (value ?? null)
 }
 
-async function openSnapshot(address: Address): Promise<Snapshot> {
-  const session = await connect(address, 'read')
+async function openSnapshot(target: ConnectionTarget): Promise<Snapshot> {
+  const session = await connect(target, 'read')
   const tx = transactionOn(session)
   tx.tell(BEGIN_LOOK)
   const explain = (error: unknown): never => {
-    throw postgresError(tx.failure() ?? error, address.name, session.hasEnded())
+    throw postgresError(tx.failure() ?? error, target.name, session.hasEnded())
   }
   const queries: Queries = {
     get: (text, parameters) => tx.get<never>(text, parameters).catch(explain),

@@ -3,7 +3,7 @@ import { ConfigurationError, errorCode, UnreachableError } from '../../domain/er
 /**
  * Translates an error of the server or of the connection into a message. Any other error is a bug
  * and is returned unchanged.
- * @param hasEnded the connection is gone. Most of what running statements meet then has no code.
+ * @param hasEnded the connection is gone. Most errors of statements that were running then have no code.
  */
 export function postgresError(error: unknown, database: string, hasEnded: boolean): unknown {
   if (error instanceof UnreachableError) return error

@@ -5,7 +5,7 @@ import type { Connection, Engine, Queries, Transaction } from '../engine.js'
 import { isMigrated, migrate, versionOf } from '../migrate.js'
 import { MIGRATIONS, type Migrations, SCHEMA_VERSION } from '../migrations.js'
 import { getNumber } from '../sql.js'
-import { addressOf, type DatabaseAddress } from './address.js'
+import { type DatabaseAddress, readDatabaseUrl } from './address.js'
 import { openConnection, type PostgresConnection } from './connection.js'
 import { firstError } from './explain-error.js'
 
@@ -21,15 +21,15 @@ export interface PostgresOptions {
  * server cannot be reached.
  */
 export async function openPostgres({ database, log, clock }: PostgresOptions): Promise<Engine> {
-  const address = addressOf(database)
-  const connection = openConnection(address, 'write')
-  const loader = openConnection(address, 'load')
-  const reader = openConnection(address, 'read')
+  const target = readDatabaseUrl(database)
+  const connection = openConnection(target, 'write')
+  const loader = openConnection(target, 'load')
+  const reader = openConnection(target, 'read')
   try {
-    await refuseSharedSessions(connection, reader, address.name)
-    await bringUpToDate(connection, reader, address.name, log)
+    await refuseSharedSessions(connection, reader, target.name)
+    await bringUpToDate(connection, reader, target.name, log)
     return {
-      name: address.name,
+      name: target.name,
       connection,
       loader,
       reader: clock === undefined ? reader : await followClock(reader, clock, log),
