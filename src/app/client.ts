@@ -177,7 +177,7 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
             if (report.batch.state === 'loading') await dropAbandoned(session)
           },
         })
-        // The looks before count roughly.
+        // Earlier reports may count withheld rows as waiting.
         const last = waited === 'time is up' ? await reportNowOr(seen.last, store, id) : seen.last
         if (waited === 'dropped' || last === null) return { outcome: 'batch_dropped', batch: null }
         const batch = batchStatusOf(batchStatus(last))

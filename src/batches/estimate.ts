@@ -87,7 +87,7 @@ export function forecast(work: {
   readonly from: number
   readonly due: number
   /** When the last delayed search is due; null: none is delayed. */
-  readonly lastAttemptAt: number | null
+  readonly lastDelayedUntil: number | null
   readonly perMinute: number | null
   readonly account: Account
   readonly creditReserve: number
@@ -99,7 +99,7 @@ export function forecast(work: {
     return { finishAt: null, creditsMissing, creditsEndAt: null }
   const endOf = (calls: number) => timeFor(calls, paceOf(perMinute, account, from), work.within).finishAt
   if (payable < due) return { finishAt: null, creditsMissing, creditsEndAt: endOf(payable) }
-  return { finishAt: Math.max(endOf(due), work.lastAttemptAt ?? 0), creditsMissing, creditsEndAt: null }
+  return { finishAt: Math.max(endOf(due), work.lastDelayedUntil ?? 0), creditsMissing, creditsEndAt: null }
 }
 
 /** How many of these calls the credits above the reserve pay, and how many credits are missing; null: not known. */

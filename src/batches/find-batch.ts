@@ -29,13 +29,13 @@ async function find({ store }: Pick<AbandonedParts, 'store'>, idOrName: string |
   )
 }
 
-/** A batch with its rows by status. Null: it was dropped. `roughly`: see `WhichBatches`. */
+/** A batch with its rows by status. Null: it was dropped. `withheldAsWaiting`: see `WhichBatches`. */
 export async function reportOf(
   { reports }: Pick<Store, 'reports'>,
   batchId: number,
-  roughly = false,
+  withheldAsWaiting = false,
 ): Promise<BatchReport | null> {
-  const [report = null] = await reports.batches({ batchId, limit: 1, roughly })
+  const [report = null] = await reports.batches({ batchId, limit: 1, withheldAsWaiting })
   return report
 }
 

@@ -9,7 +9,7 @@ import type { Batch, RefusedSearch } from '../store/store.js'
 import { pauseMessage } from './pause-message.js'
 
 export interface StatusFacts
-  extends Pick<Totals, 'due' | 'callsLastMinute' | 'rateLimitedCalls' | 'failedCalls' | 'refused'> {
+  extends Pick<Totals, 'due' | 'callsLastMinute' | 'rateLimitStreak' | 'failureStreak' | 'refused'> {
   readonly pauses: readonly Pause[]
   /** As the workers keep them; null: calls may start at any time. */
   readonly activeHours: HoursInForce | null
@@ -162,7 +162,7 @@ function contrastOf(kind: RefusedSearch['kind'], creditsRemaining: number | null
       return `although the account has ${creditsRemaining === null ? 'credits' : pluralize(creditsRemaining, 'credit')}`
     case 'rate_limited':
       return 'while it accepts others'
-    case 'rate_limited_last':
+    case 'rate_limited_uncompared':
       return 'with no other search left to compare'
     default:
       return kind satisfies never
@@ -181,18 +181,18 @@ const MANY_RATE_LIMITS = 20
 const LONG_MS = 10 * 60_000
 
 /** More 429 for longer than one wave of calls explains: calls may not succeed when the rate limit ends. */
-export function isRateLimitedRepeatedly({ rateLimitedCalls }: Pick<StatusFacts, 'rateLimitedCalls'>): boolean {
+export function isRateLimitedRepeatedly({ rateLimitStreak }: Pick<StatusFacts, 'rateLimitStreak'>): boolean {
   return (
-    rateLimitedCalls !== null &&
-    rateLimitedCalls.calls >= MANY_RATE_LIMITS &&
-    rateLimitedCalls.to - rateLimitedCalls.from >= LONG_MS
+    rateLimitStreak !== null &&
+    rateLimitStreak.calls >= MANY_RATE_LIMITS &&
+    rateLimitStreak.to - rateLimitStreak.from >= LONG_MS
   )
 }
 
-function afterRateLimit({ rateLimitedCalls, now }: StatusFacts): string {
-  if (rateLimitedCalls === null || !isRateLimitedRepeatedly({ rateLimitedCalls }))
+function afterRateLimit({ rateLimitStreak, now }: StatusFacts): string {
+  if (rateLimitStreak === null || !isRateLimitedRepeatedly({ rateLimitStreak }))
     return 'Calls then resume by themselves.'
-  return `Every call since ${formatClockTime(rateLimitedCalls.from, now)} got HTTP 429 (free of charge). Check whether another program uses this key, or ask Trackyard.`
+  return `Every call since ${formatClockTime(rateLimitStreak.from, now)} got HTTP 429 (free of charge). Check whether another program uses this key, or ask Trackyard.`
 }
 
 /** When calls start by themselves, where only the active hours stop them; else null. */
@@ -256,17 +256,17 @@ const FEWEST_FAILURES = 3
 const MOST_COUNTED = 200
 
 /** Calls that are refused by 429 are no progress. */
-function noAnswerMessage({ rateLimitedCalls, now }: StatusFacts): string {
-  if (rateLimitedCalls === null || rateLimitedCalls.calls < FEWEST_FAILURES) return ''
-  const { calls, from } = rateLimitedCalls
+function noAnswerMessage({ rateLimitStreak, now }: StatusFacts): string {
+  if (rateLimitStreak === null || rateLimitStreak.calls < FEWEST_FAILURES) return ''
+  const { calls, from } = rateLimitStreak
   const count = calls >= MOST_COUNTED ? `${formatNumber(calls)} or more` : formatNumber(calls)
   return ` 0 answered since ${formatClockTime(from, now)}, ${count} refused with HTTP 429 (free of charge).`
 }
 
 /** One failure among many answers is not worth a line. */
-function failingMessage({ failedCalls, callsLastMinute }: StatusFacts): string {
-  if (failedCalls === null || failedCalls.calls < Math.min(FEWEST_FAILURES, callsLastMinute)) return ''
-  const { calls, reason } = failedCalls
+function failingMessage({ failureStreak, callsLastMinute }: StatusFacts): string {
+  if (failureStreak === null || failureStreak.calls < Math.min(FEWEST_FAILURES, callsLastMinute)) return ''
+  const { calls, reason } = failureStreak
   const which = calls === 1 ? 'The last call' : `The last ${formatNumber(calls)} calls`
   return ` ${which} failed${reason === '' ? '' : ` ("${cut(reason, LONGEST_WORDS)}")`}: each search is retried.`
 }

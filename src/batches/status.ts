@@ -75,7 +75,7 @@ export async function status(parts: StatusParts, which: WhichBatches = { limit: 
       moves: explained.state === 'running' || (explained.until !== null && !isRateLimitedRepeatedly(totals)),
       from: explained.until ?? now,
       due,
-      lastAttemptAt: queue.delays?.last ?? null,
+      lastDelayedUntil: queue.delays?.last ?? null,
       perMinute: limit,
       account,
       creditReserve: parts.settings.creditReserve,

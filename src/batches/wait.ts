@@ -25,7 +25,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
  * the timeout nor the signal.
  * @param parts `monotonicMs`: the clock for the timeout
  * @param timeoutMs null: no timeout
- * @param onLook called with each report, which counts roughly (see `WhichBatches`) unless the wait is `done` or `withheld`
+ * @param onLook called with each report, `withheldAsWaiting` (see `WhichBatches`) unless the wait is `done` or `withheld`
  * @throws the signal's reason, when it is aborted
  */
 export async function waitFor(

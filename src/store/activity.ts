@@ -46,7 +46,7 @@ export interface Stop {
 export interface Activity {
   /** Oldest first. The differences between them are what happened. */
   readonly samples: readonly Sample[]
-  /** Those of each `everyMinutes`, by cause, oldest first. */
+  /** What stopped calls, grouped into intervals of `everyMinutes` and by cause, oldest first. */
   readonly stops: readonly Stop[]
 }
 

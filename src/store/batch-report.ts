@@ -21,16 +21,17 @@ export interface BatchReport {
  * Counts the rows of a batch by status. For most batches these are the counters in its row. Only a
  * capped, unfinished batch must look at the searches that it still wants, to tell waiting from
  * withheld.
- * @param roughly not while it has budget left, when some rows are waiting in any case
+ * @param withheldAsWaiting does not look while the batch has budget left, when some rows are waiting in any case
  */
 export async function batchReport(
   tx: Transaction,
   batch: StoredBatch,
   budgets: readonly Budget[],
-  roughly: boolean,
+  withheldAsWaiting: boolean,
 ): Promise<BatchReport> {
   const unfinished = unfinishedRows(batch)
-  const isCounted = mayWithhold(batch, budgets) && !(roughly && budgets.some(({ batchId }) => batchId === batch.id))
+  const isCounted =
+    mayWithhold(batch, budgets) && !(withheldAsWaiting && budgets.some(({ batchId }) => batchId === batch.id))
   const withheld = isCounted ? await withheldItems(tx, batch, unfinished, budgets) : 0
   return {
     batch,

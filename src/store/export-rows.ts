@@ -87,9 +87,9 @@ export interface StoredRow {
   readonly problem: string | null
   readonly state: SearchState | null
   readonly tracks: number | null
-  /** Of the present rule. */
+  /** The `Tagging` made by the current `TAGS_RULE`. Null: none. */
   readonly json: string | null
-  /** Only where there is none, or with `withAnswers`. */
+  /** The answer. Null unless `json` is null, or with `withAnswers`. */
   readonly body: string | null
   readonly death_error: string | null
   readonly death_message: string | null

@@ -205,7 +205,7 @@ function chargedFor(tx: Transaction, batch: PayingBatch, ids: readonly number[])
   )
 }
 
-/** In the order of their ids: that in which they were first requested. */
+/** Ordered by id, which is the order of first request. */
 function dueRows(
   tx: Transaction,
   batch: PayingBatch,

@@ -14,14 +14,14 @@ import type { LedgerCall } from './ledger.js'
 import { fingerprintBytes, queryOf } from './search-ref.js'
 import { getOne } from './sql.js'
 
-/** A search without an outcome that is refused repeatedly, as if for the whole account. */
+/** A search without an outcome that is refused repeatedly with 402 or 429, as if for the whole account. */
 export interface RefusedSearch {
   readonly query: string
   /**
    * 402 although the account has credits; or rate limited while others are answered, or with no
    * other search left to compare with.
    */
-  readonly kind: 'out_of_credits' | 'rate_limited' | 'rate_limited_last'
+  readonly kind: 'out_of_credits' | 'rate_limited' | 'rate_limited_uncompared'
   /** The latest refusal. */
   readonly said: { readonly status: number | null; readonly words: string }
   /** How many more refusals make it a dead letter. Null: none will, in the current state. */
@@ -120,7 +120,7 @@ export async function refusedSearches(tx: Transaction): Promise<readonly Refused
     const most = isUnpaid ? mostRefusals(history) : mostRateLimits(history, isLast)
     refused.push({
       query: queryOf(row),
-      kind: isUnpaid ? 'out_of_credits' : isLast ? 'rate_limited_last' : 'rate_limited',
+      kind: isUnpaid ? 'out_of_credits' : isLast ? 'rate_limited_uncompared' : 'rate_limited',
       said: await lastRefusal(tx, row.id, isUnpaid ? 'out_of_credits' : 'rate_limited'),
       moreRefusals: Number.isFinite(most) ? Math.max(1, most - (isUnpaid ? row.refusals : row.rate_limits)) : null,
     })

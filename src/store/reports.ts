@@ -46,9 +46,9 @@ export interface Totals {
   /**
    * How many of the latest calls in a row were rate limited, 200 at most. Null: the latest was not.
    */
-  readonly rateLimitedCalls: { readonly calls: number; readonly from: number; readonly to: number } | null
+  readonly rateLimitStreak: { readonly calls: number; readonly from: number; readonly to: number } | null
   /** The latest calls that failed without another outcome between them, 200 at most, and why the last did; null: it did not. */
-  readonly failedCalls: { readonly calls: number; readonly reason: string } | null
+  readonly failureStreak: { readonly calls: number; readonly reason: string } | null
 }
 
 export interface WhichBatches {
@@ -56,8 +56,8 @@ export interface WhichBatches {
   readonly limit: number
   /** How many come before them. Default: none. */
   readonly offset?: number
-  /** Rows that a cap withholds count as waiting until it is used up. Saves a look at every search. */
-  readonly roughly?: boolean
+  /** While a cap has credits left, count the rows that it withholds as waiting. Saves a scan of every search. */
+  readonly withheldAsWaiting?: boolean
 }
 
 /** What a released batch still needs. */
@@ -88,8 +88,8 @@ export interface UnknownSearches {
 
 export interface Reports {
   /**
-   * Unfinished ones first: those that may run, in that order, then the others, the latest first. Then finished ones, the
-   * last to finish first.
+   * Unfinished ones first: those that may run, in the order in which they are fed, then the others, the latest first.
+   * Then finished ones, the last to finish first.
    */
   batches(which: WhichBatches): Promise<readonly BatchReport[]>
   /** How many there are. */
@@ -179,7 +179,7 @@ export function reports(reader: Connection): Reports {
 
 async function batchReports(
   tx: Transaction,
-  { batchId, limit, offset = 0, roughly = false }: WhichBatches,
+  { batchId, limit, offset = 0, withheldAsWaiting = false }: WhichBatches,
   budgets: readonly Budget[],
 ): Promise<readonly BatchReport[]> {
   const condition = batchId === undefined ? '' : 'and id = @batchId'
@@ -189,7 +189,7 @@ async function batchReports(
     ...(batchId === undefined ? {} : { batchId }),
   })
   const list: BatchReport[] = []
-  for (const row of rows) list.push(await batchReport(tx, row, budgets, roughly))
+  for (const row of rows) list.push(await batchReport(tx, row, budgets, withheldAsWaiting))
   return list
 }
 
@@ -222,8 +222,8 @@ async function totals(tx: Transaction, now: number, budgets: readonly Budget[]):
       since: now - A_MINUTE_MS,
     }),
     refused: await refusedSearches(tx),
-    rateLimitedCalls: rateLimitedCalls(latest),
-    failedCalls: failedCalls(latest),
+    rateLimitStreak: rateLimitStreak(latest),
+    failureStreak: failureStreak(latest),
   }
 }
 
@@ -247,12 +247,12 @@ function streakOf(latest: readonly FinishedCall[], outcomes: readonly CallOutcom
   return other < 0 ? latest : latest.slice(0, other)
 }
 
-function rateLimitedCalls(latest: readonly FinishedCall[]): Totals['rateLimitedCalls'] {
+function rateLimitStreak(latest: readonly FinishedCall[]): Totals['rateLimitStreak'] {
   const ends = streakOf(latest, ['rate_limited']).map((call) => call.finished_at)
   return ends.length === 0 ? null : { calls: ends.length, from: Math.min(...ends), to: Math.max(...ends) }
 }
 
-function failedCalls(latest: readonly FinishedCall[]): Totals['failedCalls'] {
+function failureStreak(latest: readonly FinishedCall[]): Totals['failureStreak'] {
   const calls = streakOf(latest, ['transient', 'unknown'])
   const [last] = calls
   return last === undefined ? null : { calls: calls.length, reason: last.detail ?? '' }

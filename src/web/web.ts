@@ -20,7 +20,7 @@ import { ANSWER_WITHIN_MS, logFailure, messageOf, openRedisReads } from './silen
 
 const PAGES = '/queues'
 /** Unfinished ones first. Named in docs/monitoring. */
-const METRICS_BATCHES = { limit: 200, roughly: true }
+const METRICS_BATCHES = { limit: 200, withheldAsWaiting: true }
 /** No allowed action needs a body. */
 const LARGEST_BODY = 64 * 1024
 

@@ -33,8 +33,8 @@ const QUIET: StatusFacts = {
   redisProblem: null,
   limitPerMinute: 300,
   callsLastMinute: 0,
-  rateLimitedCalls: null,
-  failedCalls: null,
+  rateLimitStreak: null,
+  failureStreak: null,
   refused: [],
   mismatches: [],
   creditsRemaining: null,
@@ -60,14 +60,14 @@ describe('the status message', () => {
   })
 
   test('calls refused by 429 are no progress', () => {
-    const calls = { due: 90, callsLastMinute: 69, rateLimitedCalls: { calls: 69, from: NOW - 50_000, to: NOW } }
+    const calls = { due: 90, callsLastMinute: 69, rateLimitStreak: { calls: 69, from: NOW - 50_000, to: NOW } }
     expect(said(calls).reason).toBe(
       'Running: 69 calls in the last minute, limit 300; 90 searches due. ' +
         '0 answered since 11:59:10, 69 refused with HTTP 429 (free of charge).',
     )
-    const more = { ...calls, rateLimitedCalls: { ...calls.rateLimitedCalls, calls: 200 } }
+    const more = { ...calls, rateLimitStreak: { ...calls.rateLimitStreak, calls: 200 } }
     expect(said(more).reason).toContain('200 or more refused')
-    expect(said({ ...calls, rateLimitedCalls: { calls: 2, from: NOW, to: NOW } }).reason).not.toContain('429')
+    expect(said({ ...calls, rateLimitStreak: { calls: 2, from: NOW, to: NOW } }).reason).not.toContain('429')
   })
 
   test('an outage names its next probe, unless that is overdue', () => {
@@ -109,7 +109,7 @@ describe('the status message', () => {
 
   test('tells why calls fail, before there are enough for a pause', () => {
     const failing = (calls: number, callsLastMinute: number) =>
-      said({ due: 30, callsLastMinute, failedCalls: { calls, reason: 'the proxy refused: HTTP 407' } }).reason
+      said({ due: 30, callsLastMinute, failureStreak: { calls, reason: 'the proxy refused: HTTP 407' } }).reason
     expect(failing(1, 1)).toMatch(
       /30 searches due\. The last call failed \("the proxy refused: HTTP 407"\): each search/,
     )
@@ -220,16 +220,16 @@ describe('the status message', () => {
     const again = {
       due: 1,
       rateLimitedUntil: NOW + 42_000,
-      rateLimitedCalls: { calls: 20, from: NOW - 600_000, to: NOW },
+      rateLimitStreak: { calls: 20, from: NOW - 600_000, to: NOW },
     }
     const since = new Date(NOW - 600_000).toLocaleString('sv-SE').slice(11)
     expect(said(again).reason).toContain(
       ` 1 search due. Every call since ${since} got HTTP 429 (free of charge). Check whether another program uses this key`,
     )
-    expect(said({ ...again, rateLimitedCalls: { ...again.rateLimitedCalls, calls: 19 } }).reason).toMatch(
+    expect(said({ ...again, rateLimitStreak: { ...again.rateLimitStreak, calls: 19 } }).reason).toMatch(
       /1 search due\. Calls then resume by themselves\.$/,
     )
-    expect(said({ ...again, rateLimitedCalls: wave }).reason).toMatch(
+    expect(said({ ...again, rateLimitStreak: wave }).reason).toMatch(
       /1 search due\. Calls then resume by themselves\.$/,
     )
     const day = said({ due: 5, rateLimitedUntil: NOW + 13 * 3_600_000, outOfToday: true }).reason
@@ -430,7 +430,7 @@ describe('the report', () => {
     expect((await system.status()).finish_at).not.toBeNull()
     const look: Store['reports']['look'] = async (which, now) => {
       const { totals, ...rest } = await system.store.reports.look(which, now)
-      return { ...rest, totals: { ...totals, rateLimitedCalls: { calls: 30, from: now - 3_600_000, to: now } } }
+      return { ...rest, totals: { ...totals, rateLimitStreak: { calls: 30, from: now - 3_600_000, to: now } } }
     }
     const store = { ...system.store, reports: { ...system.store.reports, look } }
     await alive()
@@ -567,7 +567,7 @@ describe('the forecast', () => {
     moves: true,
     from: NOW,
     due: 120,
-    lastAttemptAt: null,
+    lastDelayedUntil: null,
     perMinute: 60,
     account,
     creditReserve: 0,

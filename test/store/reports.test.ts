@@ -86,9 +86,10 @@ test('unfinished batches come first, in the order in which they run, then finish
   expect((await ids(20)).slice(-3)).toEqual([long, late, early])
 })
 
-test('a rough report looks for withheld rows only when the cap is used up', async () => {
+test('withheldAsWaiting counts withheld rows only when the cap is used up', async () => {
   const batchId = await released(store, ['a', 'b', 'c', 'c'], { maxCredits: 2 })
-  const report = async (roughly: boolean) => (await store.reports.batches({ batchId, limit: 1, roughly }))[0]
+  const report = async (withheldAsWaiting: boolean) =>
+    (await store.reports.batches({ batchId, limit: 1, withheldAsWaiting }))[0]
   const rowsOf = (found: BatchReport | undefined) => [found?.waiting, found?.withheld]
   await settle(store, 'a', 'answered')
   expect(rowsOf(await report(false))).toEqual([1, 2])
@@ -111,7 +112,7 @@ describe('the totals', () => {
       spent: 2,
       unknownOutcomes: 1,
       callsLastMinute: 1,
-      rateLimitedCalls: null,
+      rateLimitStreak: null,
       callsByOutcome: { sent: 1, answered: 1, unreadable: 1, unknown: 1, refused: 0 },
     })
   })
@@ -122,19 +123,19 @@ describe('the totals', () => {
       close(store, await granted(store, query, { now: now - 1000 }), ending, { now })
     await end('a', 'rateLimited', 11_000)
     await end('b', 'answered', 75_000)
-    expect((await store.reports.totals(1)).rateLimitedCalls).toBeNull()
+    expect((await store.reports.totals(1)).rateLimitStreak).toBeNull()
     await end('a', 'rateLimited', 80_000)
     await end('c', 'rateLimited', 160_000)
-    expect((await store.reports.totals(1)).rateLimitedCalls).toEqual({ calls: 2, from: 80_000, to: 160_000 })
+    expect((await store.reports.totals(1)).rateLimitStreak).toEqual({ calls: 2, from: 80_000, to: 160_000 })
   })
 
   test('tell the latest calls that failed', async () => {
     await released(store, ['a', 'b', 'c'])
     await settle(store, 'a', 'answered')
-    expect((await store.reports.totals(1)).failedCalls).toBeNull()
+    expect((await store.reports.totals(1)).failureStreak).toBeNull()
     await settle(store, 'b', 'timedOut')
     await settle(store, 'c', 'timedOut')
-    expect((await store.reports.totals(1)).failedCalls).toEqual({ calls: 2, reason: expect.any(String) })
+    expect((await store.reports.totals(1)).failureStreak).toEqual({ calls: 2, reason: expect.any(String) })
   })
 
   test('unknown outcomes are listed by name, newest first', async () => {

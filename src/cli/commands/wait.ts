@@ -117,7 +117,7 @@ export async function waitForBatch(
           last = report
           if (report.batch.state === 'loading') await dropAbandoned(session)
           if (performance.now() < nextLookAt) return
-          const seen = await readStatus(session, { batchId, limit: 1, roughly: !follow })
+          const seen = await readStatus(session, { batchId, limit: 1, withheldAsWaiting: !follow })
           looks.latest = seen
           nextLookAt = performance.now() + SHOW_EVERY_MS
           if (!isOver) view.show(report, seen)
@@ -128,7 +128,7 @@ export async function waitForBatch(
     isOver = true
     view.end()
   })
-  // The looks before count roughly.
+  // Earlier reports may count withheld rows as waiting.
   if (waited === 'time is up' || waited === 'interrupted') last = await reportNowOr(last, session.store, batchId)
   const error = errorOf(waited, last, {
     allowed: which.allowFailures,
