@@ -1,6 +1,6 @@
 import { LONGEST_ROW_BYTES, type RawRow, tooLongRow } from '../catalog.js'
 import { createScanner, type Dialect, type ScannedRecord } from './csv-scanner.js'
-import { createHeldText, type TextPiece } from './held-text.js'
+import { createRecordBuffer, type TextPiece } from './record-buffer.js'
 
 /**
  * Reads CSV text as rows, with exact line numbers. Damage stays local to a row.
@@ -41,7 +41,7 @@ const CLOSED_IN_TEXT =
 
 function createReader(dialect: Dialect, firstLine: number, name: string) {
   const scanner = createScanner(dialect, firstLine)
-  const held = createHeldText(name)
+  const buffer = createRecordBuffer(name)
   let rows: RawRow[] = []
   let width: number | null = null
   /** How many empty lines precede the present one. */
@@ -66,19 +66,19 @@ function createReader(dialect: Dialect, firstLine: number, name: string) {
       empty = 0
     }
     if (record.start >= 0 && moreLines === 0) return add({ kind: 'cells', line, cells })
-    const bytes = held.bytes() + (record.start < 0 ? Buffer.byteLength(text.slice(0, record.end)) : 0)
-    if (held.isTooLong() || (bytes > LONGEST_ROW_BYTES && cells.some(isTooLong))) {
-      return add(tooLongRow(line, bytes, JSON.stringify([held.beginning()]), moreLines + 1))
+    const bytes = buffer.bytes() + (record.start < 0 ? Buffer.byteLength(text.slice(0, record.end)) : 0)
+    if (buffer.isTooLong() || (bytes > LONGEST_ROW_BYTES && cells.some(isTooLong))) {
+      return add(tooLongRow(line, bytes, JSON.stringify([buffer.beginning()]), moreLines + 1))
     }
     const rowLines = moreLines === 0 || first === null ? 0 : rowsInside(recordText(record, text), first, dialect)
     add(rowLines === 0 ? { kind: 'cells', line, cells } : { kind: 'cells', line, cells, rowsInside: rowLines })
   }
 
   const recordText = ({ start, end }: ScannedRecord, text: string): string =>
-    start >= 0 ? text.slice(start, end) : held.beginning(LOOKED_AT) + text.slice(0, end)
+    start >= 0 ? text.slice(start, end) : buffer.beginning(LOOKED_AT) + text.slice(0, end)
 
   const isStray = (record: ScannedRecord, text: string): boolean => {
-    if (record.torn === 'no' || (record.start < 0 && !held.isWhole())) return false
+    if (record.torn === 'no' || (record.start < 0 && !buffer.isWhole())) return false
     if (record.torn === 'at opening' || width === null || width === 1) return true
     const [, second] = recordText(record, text).split(LINE_END, 2)
     if (second === undefined) return false
@@ -99,18 +99,18 @@ function createReader(dialect: Dialect, firstLine: number, name: string) {
         const { line, start } = found
         scanner.skipLine({ line, start: start < 0 ? null : start })
         if (start < 0) {
-          again.push(held.takeWith(piece))
+          again.push(buffer.takeWith(piece))
           return
         }
       } else {
         addRecord(found, text)
-        held.clear()
+        buffer.clear()
       }
     }
     const open = scanner.open()
     if (open === null) return
-    held.add(piece, open)
-    if (held.isTooLong()) scanner.forget()
+    buffer.add(piece, open)
+    if (buffer.isTooLong()) scanner.forget()
   }
 
   return {
@@ -136,12 +136,12 @@ function createReader(dialect: Dialect, firstLine: number, name: string) {
         add(brokenRow(last.line, last.text, problem))
         return false
       }
-      // All of its text is held; there is no present piece.
+      // All of its text is in the buffer; there is no present piece.
       const record = { ...last, start: -1, end: 0 }
-      if ((isOpen || isStray(record, '')) && held.isWhole()) {
+      if ((isOpen || isStray(record, '')) && buffer.isWhole()) {
         problem = isOpen ? NEVER_CLOSED : CLOSED_IN_TEXT
         scanner.skipLine({ line: open?.line ?? last.line, start: null })
-        again.push(held.takeWith(null))
+        again.push(buffer.takeWith(null))
         return true
       }
       addRecord(record, '')
@@ -152,7 +152,7 @@ function createReader(dialect: Dialect, firstLine: number, name: string) {
       rows = []
       return taken
     },
-    close: () => held.close(),
+    close: () => buffer.close(),
   }
 }
 

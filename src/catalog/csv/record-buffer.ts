@@ -26,7 +26,7 @@ const OTHER_CELLS_BYTES = 1024 * 1024
  * Keeps the text of a record that has not ended yet, since it may have to be read again.
  * @param name of the catalog, for messages
  */
-export function createHeldText(name: string) {
+export function createRecordBuffer(name: string) {
   let parts: TextPiece[] = []
   let bytes = 0
   let spill: Spill | null = null
