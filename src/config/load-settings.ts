@@ -94,8 +94,8 @@ export function loadSettings(env: Environment): Settings {
     logLevel: required('TRACKYARD_LOG_LEVEL'),
   }
 
-  for (const { name, beside, message } of contradictions(settings)) {
-    if (!failed.has(name) && !failed.has(beside)) problem(name, message)
+  for (const { name, other, message } of contradictions(settings)) {
+    if (!failed.has(name) && !failed.has(other)) problem(name, message)
   }
   if (problems.length > 0) throw new ConfigurationError(report(problems))
   return Object.freeze(settings)
