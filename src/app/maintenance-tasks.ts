@@ -12,7 +12,7 @@ import { settingsAgreement } from '../control/shared-settings.js'
 import type { Logger } from '../domain/logger.js'
 import type { WriteFailure } from '../domain/pause.js'
 import { autoResumeTask, LONGEST_INTERVAL_MS } from '../maintenance/auto-resume.js'
-import { moveFailed, SHOWN_DEAD_LETTERS, sweepDeadLetters } from '../maintenance/dead-letter-mover.js'
+import { moveFailed, SHOWN_DEAD_LETTERS, syncDeadLetters } from '../maintenance/dead-letter-mover.js'
 import { feed } from '../maintenance/feeder.js'
 import { notificationSender, notificationTask } from '../maintenance/notifications.js'
 import type { RedisCheck } from '../maintenance/one-redis.js'
@@ -134,9 +134,9 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     },
     { name: 'move dead letters', everyMs: 5 * SECOND, run: () => moveFailed(parts) },
     {
-      name: 'sweep dead letters',
+      name: 'sync dead letters',
       everyMs: 15 * SECOND,
-      run: leased('sweep', 30 * SECOND, () => sweepDeadLetters(parts, SHOWN_DEAD_LETTERS)),
+      run: leased('sweep', 30 * SECOND, () => syncDeadLetters(parts, SHOWN_DEAD_LETTERS)),
     },
     {
       name: 'close abandoned calls',

@@ -6,7 +6,7 @@ import type { Store } from '../store/store.js'
 
 /**
  * Shows the newest dead letters of the store in the `dead-letters` queue. `moveFailed` moves what has just died,
- * `sweepDeadLetters` repairs the rest: jobs that Redis lost, and dead letters that were retried, answered late or
+ * `syncDeadLetters` repairs the rest: jobs that Redis lost, and dead letters that were retried, answered late or
  * discarded, or are not among the newest any more.
  */
 
@@ -68,7 +68,7 @@ async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
   return letter !== undefined
 }
 
-export interface SweepParts {
+export interface SyncParts {
   readonly store: Pick<Store, 'deadLetters'>
   readonly queue: Pick<SearchQueue, 'deadLetters'>
   readonly log: Logger
@@ -85,8 +85,8 @@ const PAGE = 500
  * A job that somebody is retrying is not removed: its run decides.
  * @param shown how many to show
  */
-export async function sweepDeadLetters(
-  parts: SweepParts,
+export async function syncDeadLetters(
+  parts: SyncParts,
   shown: number,
 ): Promise<{ readonly added: number; readonly removed: number }> {
   const { failed, active } = await parts.queue.deadLetters.refs()

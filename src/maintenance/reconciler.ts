@@ -95,7 +95,7 @@ async function* pages(
  * that was in them.
  *
  * Order of effects: the job is dropped, then its search is requeued. A crash between the two looks like a job that
- * somebody removed: `reconcile` requeues the search, and the sweep adds a dead letter again.
+ * somebody removed: `reconcile` requeues the search, and the sync adds a dead letter again.
  *
  * @returns how many jobs were dropped
  */

@@ -17,7 +17,7 @@ export interface DeadLetterJobs {
   /** `failed`: those that are shown. `active`: about to be shown, or retried by somebody. */
   refs(): Promise<{ readonly failed: readonly SearchRef[]; readonly active: readonly SearchRef[] }>
   remove(refs: readonly SearchRef[]): Promise<void>
-  /** Drops unreadable jobs; the sweep adds their dead letters again. Returns how many. */
+  /** Drops unreadable jobs; the sync adds their dead letters again. Returns how many. */
   dropUnreadable(where: JobScope): Promise<number>
   /** Runs the dead-letter worker. */
   work(options: DeadLetterWorkOptions): Promise<RunningWorker>

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { refuseEmptyFilter, retryOne } from '../../src/batches/retry.js'
 import { RefusedError } from '../../src/domain/errors.js'
 import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
-import { moveFailed, sweepDeadLetters } from '../../src/maintenance/dead-letter-mover.js'
+import { moveFailed, syncDeadLetters } from '../../src/maintenance/dead-letter-mover.js'
 import { feed } from '../../src/maintenance/feeder.js'
 import type { RunningWorker } from '../../src/queue/running-worker.js'
 import { deadLetter, LOCKS } from '../queue/setup.js'
@@ -116,8 +116,8 @@ describe('the mover', () => {
   })
 })
 
-describe('the sweep', () => {
-  const sweep = (shown = 5000) => sweepDeadLetters(system, shown)
+describe('the sync', () => {
+  const sync = (shown = 5000) => syncDeadLetters(system, shown)
   const retry = async (ref: SearchRef) => void (await retryOne(system, ref))
   /** Puts what was added under *Failed*. */
   const showAll = async (count: number) => {
@@ -130,42 +130,42 @@ describe('the sweep', () => {
   test('adds what Redis lost, and removes what is not dead any more', async () => {
     await system.submit(queries(30))
     for (const query of queries(30)) await markDead(query)
-    expect(await sweep()).toEqual({ added: 30, removed: 0 })
+    expect(await sync()).toEqual({ added: 30, removed: 0 })
     await showAll(30)
-    expect(await sweep()).toEqual({ added: 0, removed: 0 })
+    expect(await sync()).toEqual({ added: 0, removed: 0 })
     await system.store.deadLetters.retry(refOf('scene 1'))
     await system.store.deadLetters.discardAll({ search: refOf('scene 2').fingerprint })
     await system.queue.deadLetters.remove([refOf('scene 3')])
-    expect(await sweep()).toEqual({ added: 1, removed: 2 })
+    expect(await sync()).toEqual({ added: 1, removed: 2 })
     await system.redis.flush()
-    expect(await sweep()).toEqual({ added: 28, removed: 0 })
+    expect(await sync()).toEqual({ added: 28, removed: 0 })
     expect(await listed()).toBe(28)
   })
 
   test('shows the newest; older ones follow when these are gone', async () => {
     await system.submit(queries(6))
     for (const query of queries(4)) await markDead(query)
-    expect(await sweep(3)).toEqual({ added: 3, removed: 0 })
+    expect(await sync(3)).toEqual({ added: 3, removed: 0 })
     await showAll(3)
     for (const query of ['scene 5', 'scene 6']) await markDead(query)
-    expect(await sweep(3)).toEqual({ added: 2, removed: 2 })
+    expect(await sync(3)).toEqual({ added: 2, removed: 2 })
     await until(async () => (await shownNow()).length === 3, { timeoutMs: 120_000, what: 'the newest' })
     expect(new Set(await shownNow())).toEqual(new Set(fingerprints(4, 5, 6)))
     await system.store.deadLetters.retry(refOf('scene 5'))
-    expect(await sweep(3)).toEqual({ added: 1, removed: 1 })
+    expect(await sync(3)).toEqual({ added: 1, removed: 1 })
     expect(await dead()).toBe(5)
   })
 
   test('leaves one that somebody retries, even if it is not among the newest any more', async () => {
     await system.submit(queries(2))
     await markDead('scene 1')
-    await sweep(1)
+    await sync(1)
     await showAll(1)
     for (const worker of working.splice(0)) await worker.stop(0)
     const job = await system.queue.boardQueues.deadLetters.getJob(deadLetterIdOf(refOf('scene 1')))
     await job?.retry('failed')
     await markDead('scene 2')
-    expect(await sweep(1)).toEqual({ added: 1, removed: 0 })
+    expect(await sync(1)).toEqual({ added: 1, removed: 0 })
     working.push(await system.queue.deadLetters.work({ ...LOCKS, retry }))
     await until(async () => (await dead()) === 1, { timeoutMs: 120_000, what: 'the retry' })
     expect(await feed(system)).toBe(1)
@@ -174,7 +174,7 @@ describe('the sweep', () => {
   test('more than a page', async () => {
     await system.submit(queries(1200))
     for (const query of queries(1200)) await markDead(query)
-    expect(await sweep()).toMatchObject({ added: 1200 })
+    expect(await sync()).toMatchObject({ added: 1200 })
     expect(await listed()).toBe(1200)
     // As many commits to a disk that may be busy.
   }, 240_000)
