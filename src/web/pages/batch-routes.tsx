@@ -78,7 +78,7 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
       timeline,
       deadLetters,
       invalid: status.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),
-      done:
+      notice:
         c.req.query('done') === 'released' ? 'Released.' : c.req.query('done') === 'cancelled' ? 'Cancelled.' : null,
     }
     return page(c, view, <BatchPage data={data} />)

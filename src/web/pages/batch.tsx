@@ -21,11 +21,11 @@ export interface BatchData extends LiveReport {
   readonly timeline: readonly TimelineEntry[]
   readonly deadLetters: readonly DeadLetterGroup[]
   readonly invalid: readonly InvalidGroup[]
-  readonly done: string | null
+  readonly notice: string | null
 }
 
 export function BatchPage({ data }: { readonly data: BatchData }) {
-  const { batch, status, report, isRedisAway, charts, timeline, deadLetters, invalid, done } = data
+  const { batch, status, report, isRedisAway, charts, timeline, deadLetters, invalid, notice } = data
   return (
     <Page title={batch.name} isLive>
       <div class="page-head">
@@ -39,7 +39,7 @@ export function BatchPage({ data }: { readonly data: BatchData }) {
           )}
         </p>
       </div>
-      <ActionResult text={done} />
+      <ActionResult text={notice} />
       {isOpen(batch) ? <Banner report={report} isRedisAway={isRedisAway} level={2} /> : null}
       <section class="panel" aria-label="Rows by status">
         <StatusBar batch={status} />

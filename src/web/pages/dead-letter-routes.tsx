@@ -39,7 +39,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => Promise<P
       groups,
       filter,
       batches,
-      done: doneFrom(query),
+      notice: noticeFrom(query),
     }
     return page(c, await context(), <DeadLetters data={data} />)
   })
@@ -173,7 +173,7 @@ function back(
   return c.redirect(`${path}/dead-letters?${query.toString()}`, 303)
 }
 
-function doneFrom(query: Fields): string | null {
+function noticeFrom(query: Fields): string | null {
   const counted = (name: string) => (/^\d{1,12}$/.test(query[name] ?? '') ? Number(query[name]) : null)
   const [retried, due, discarded] = [counted('retried'), counted('due'), counted('discarded')]
   if (discarded !== null) return `${pluralize(discarded, 'dead letter')} discarded.`

@@ -21,11 +21,11 @@ export interface DeadLettersData {
   readonly batches: readonly { readonly id: number; readonly name: string }[]
   readonly unknown: UnknownCalls
   /** What a button has just done; null: nothing. */
-  readonly done: string | null
+  readonly notice: string | null
 }
 
 export function DeadLetters({ data }: { readonly data: DeadLettersData }) {
-  const { groups, filter, done } = data
+  const { groups, filter, notice } = data
   const { readOnly } = usePage()
   const searches = sum(groups, (group) => group.searches)
   const rows = sum(groups, (group) => group.rows)
@@ -41,7 +41,7 @@ export function DeadLetters({ data }: { readonly data: DeadLettersData }) {
             : `${pluralize(searches, 'search')} failed for good, ${pluralize(rows, 'row')}. A retry costs up to one credit each.`}
         </p>
       </div>
-      <ActionResult text={done} />
+      <ActionResult text={notice} />
       <FilterForm data={data} />
       <DeadLetterGroups groups={groups} filter={filter} />
       <Unknown calls={data.unknown} />
