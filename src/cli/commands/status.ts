@@ -67,11 +67,11 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
       await interruptible(
         cli,
         (signal) => {
-          const patiently = <T>(look: () => Promise<T>) => whileStoreIsAway(session.store, look, { signal })
-          const takeLook = () => patiently(() => readStatus(session, which))
+          const waitForStore = <T>(read: () => Promise<T>) => whileStoreIsAway(session.store, read, { signal })
+          const readOnce = () => waitForStore(() => readStatus(session, which))
           return isTerminal(cli.io.stdout) && !cli.json
-            ? redraw(cli, (report) => patiently(() => text(report)), takeLook, signal)
-            : writeLines(cli, takeLook, signal)
+            ? redraw(cli, (report) => waitForStore(() => text(report)), readOnce, signal)
+            : writeLines(cli, readOnce, signal)
         },
         () => {},
       )
