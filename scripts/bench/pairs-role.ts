@@ -8,7 +8,7 @@ const AT_A_TIME = [1, 10, 50] as const
 const SECONDS = 1.5
 const MOST_SEARCHES = 100_000
 
-/** How many pairs of claim and close the store takes per second, with that many at a time. */
+/** Claim-and-close pairs per second, with `atATime` pairs in parallel. */
 export interface PairSpeed {
   readonly atATime: number
   readonly perSecond: number

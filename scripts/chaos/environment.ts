@@ -27,7 +27,7 @@ export interface RunEnvironment {
   envOf(slot: number): Readonly<Record<string, string>>
   /** Runs one command of the built program to its end, or kills it after a minute. */
   command(args: readonly string[]): Promise<Finished>
-  /** Runs one within this process, where nothing is broken meanwhile: a process costs more than such a command. */
+  /** Runs a command inside this process, which is cheaper than starting one. Only while no fault is active. */
   commandHere(args: readonly string[]): Promise<number>
   /** Kills every running command and stops all servers. The workers must have ended before. */
   close(): Promise<void>

@@ -23,7 +23,10 @@ export interface BatchClient {
   submit(rows: RowSource, options: SubmitOptions): Promise<SubmittedBatch>
   /** Loads the rows but does not release them. Nothing is spent until `release`. */
   plan(rows: RowSource, options: SubmitOptions): Promise<PlannedBatch>
-  /** Lets a batch continue after `first`, changes its cap, or releases a scheduled batch now, with its `first`. */
+  /**
+   * Continues a batch after `first`, or changes its cap. A scheduled batch is released now; its own `first` still
+   * applies, unless `maxCredits` is given.
+   */
   release(batch: BatchRef, options?: ReleaseOptions): Promise<BatchStatus>
   /** Stops a batch and keeps its answers. Null: it was not released yet, and dropped. */
   cancel(batch: BatchRef, options?: Abortable): Promise<BatchStatus | null>

@@ -117,11 +117,14 @@ export async function openTolerantThrottle(session: Session): Promise<TolerantTh
 }
 
 /**
- * For one pause or resume: after a first failure it waits for Redis no more.
+ * For one pause or resume. After the first failure it does not wait for Redis again.
  * @param queue null: not running or unreachable
- * @param workersWithout how many workers run, if `queue` is null
+ * @param workersIfUnreachable how many workers run, if `queue` is null
  */
-export function tolerantThrottle(queue: SearchQueue | null, workersWithout: number | null = null): TolerantThrottle {
+export function tolerantThrottle(
+  queue: SearchQueue | null,
+  workersIfUnreachable: number | null = null,
+): TolerantThrottle {
   let reached = queue !== null
 
   function attempt<T>(work: (throttle: PauseThrottle) => Promise<T>, otherwise: T): Promise<T> {
@@ -142,7 +145,7 @@ export function tolerantThrottle(queue: SearchQueue | null, workersWithout: numb
   return {
     wasReached: () => reached,
     workers: () =>
-      withQueue<number | null>(({ registry }) => registry.workers(), queue === null ? workersWithout : null),
+      withQueue<number | null>(({ registry }) => registry.workers(), queue === null ? workersIfUnreachable : null),
     throttle: {
       pause: () => attempt((throttle) => throttle.pause(), undefined),
       resume: () => attempt((throttle) => throttle.resume(), undefined),

@@ -299,15 +299,15 @@ async function costOf(session: Session, plan: Plan, caps: Caps, { notBefore, dea
   const estimated = estimate({ plan, account, ...limits, now: from })
   const pauses = await store.pauses.list()
   const stop = pauses.find(({ cause }) => cause !== 'outside_hours')
-  const isOpen = estimated.durationMs > 0 && (stop !== undefined || (estimated.creditsMissing ?? 0) > 0)
+  const mayFinishLater = estimated.durationMs > 0 && (stop !== undefined || (estimated.creditsMissing ?? 0) > 0)
   const inTime = isInTime(deadline, estimated.finishAt)
   return {
     ...plan,
     estimate: estimated,
     notBefore,
     deadline,
-    // It is later than that, never earlier.
-    meetsDeadline: isOpen && inTime === true ? null : inTime,
+    // The finish can then only be later: a met deadline becomes unknown, a missed one stays missed.
+    meetsDeadline: mayFinishLater && inTime === true ? null : inTime,
     isRateKnown: perMinute !== null,
     cap,
     creditReserve,

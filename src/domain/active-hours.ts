@@ -83,9 +83,9 @@ function minutesOf(time: string): number | null {
 /** Joins spans that overlap or touch, across the end of the week too. */
 function mergeSpans(spans: readonly Span[]): readonly Span[] {
   const merged: Span[] = []
-  // Three weeks: in the middle one each beginning and each end is seen whole.
-  const laid = [0, 1, 2].flatMap((week) => spans.map((span) => shift(span, week * WEEK_MINUTES)))
-  for (const span of laid.toSorted((a, b) => a.from - b.from)) {
+  // Lay out three weeks, so that spans which cross a week's end are complete in the middle week.
+  const repeated = [0, 1, 2].flatMap((week) => spans.map((span) => shift(span, week * WEEK_MINUTES)))
+  for (const span of repeated.toSorted((a, b) => a.from - b.from)) {
     const last = merged.at(-1)
     if (last === undefined || span.from > last.to) merged.push(span)
     else if (span.to > last.to) merged[merged.length - 1] = { from: last.from, to: span.to }

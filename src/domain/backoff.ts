@@ -7,7 +7,7 @@ export interface BackoffRule {
 
 /** The longest Retry-After we accept: an absurd value must not delay a search for a year. */
 export const LONGEST_RETRY_AFTER_MS = 24 * 60 * 60 * 1000
-/** A rate limit that lasts so long is news: it is in the timeline, and notified. */
+/** A rate limit that lasts so long is notified and entered in the timeline. */
 export const LONG_RATE_LIMIT_MS = 15 * 60_000
 /** The API document's fallback where a 429 carries no readable Retry-After. */
 export const DEFAULT_RATE_LIMIT_WAIT_MS = 60_000

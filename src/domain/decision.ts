@@ -95,7 +95,7 @@ export interface DecisionContext {
   readonly account: AccountCheck
 }
 
-/** The result of GET /me, called when a search is refused for a reason that would concern all. */
+/** The result of GET /me, called after a refusal that may apply to every search. */
 export interface AccountCheck {
   /** The API accepts the key and answers. False: not called, not reachable, or the key is rejected. */
   readonly isGood: boolean

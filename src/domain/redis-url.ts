@@ -1,9 +1,9 @@
 export interface RedisUrl {
   readonly kind: 'single' | 'socket' | 'cluster' | 'sentinel'
   readonly tls: boolean
-  /** Of a single server one, of a socket none. */
+  /** One for a single server, none for a socket. */
   readonly hosts: readonly RedisHost[]
-  /** Of a socket; otherwise empty. */
+  /** The file of a socket; otherwise empty. */
   readonly path: string
   /** What the sentinels call their primary; otherwise empty. */
   readonly primary: string

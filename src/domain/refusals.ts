@@ -61,8 +61,8 @@ export function isUncompared({ isAlone, othersAnswered, othersLimited }: Refusal
   return isAlone && othersAnswered + othersLimited === 0
 }
 
-/** Close enough to a dead letter that GET /me should be called. */
-export function isNearlyTooOften(history: RefusalHistory): boolean {
+/** One more rate limit would make it a dead letter if the account is good, so GET /me must be called first. */
+export function isLastRateLimit(history: RefusalHistory): boolean {
   return isUncompared(history) && history.rateLimits + 1 >= RATE_LIMITS_UNCOMPARED
 }
 

@@ -78,7 +78,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     await notifyLateBatches()
   }
 
-  /** An outage that is probed is still on: neither a probe nor its failure is news. */
+  /** An outage that is probed is still on: neither a probe nor its failure is notified. */
   async function ongoing(): Promise<readonly Pause[]> {
     const rows = await store.pauses.list()
     if (rows.some(({ cause }) => cause === 'outage') || !notifiedPauses.has('outage')) return rows

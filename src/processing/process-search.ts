@@ -23,7 +23,7 @@ export interface SearchParts {
   readonly random: () => number
   readonly log: Logger
   readonly rules: SearchRules
-  /** GET /me, for a refusal that would concern every search. */
+  /** GET /me, for a refusal that may apply to every search. */
   readonly checkAccount: () => Promise<AccountCheck>
   /** Called with the facts of every response. */
   readonly heard: (facts: ResponseFacts) => void
@@ -62,7 +62,7 @@ export interface SearchProcessor {
  *
  *   claim (store: may this be called, now, by us? then it is written as sent and charged)
  *     → call (one HTTP request)
- *       → check (GET /me, free, after a refusal that would concern all)
+ *       → check (GET /me, free, after a refusal that may apply to every search)
  *       → decide (pure)
  *         → close (store: outcome, answer or death, pause, rate limit; one commit)
  *           → finish (the queue ends the job by the same decision)

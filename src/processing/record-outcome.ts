@@ -11,7 +11,7 @@ import {
   type Outcome,
   type ResponseFacts,
 } from '../domain/outcome.js'
-import { isNearlyTooOften, ledgerDetail, NEVER_REFUSED, type RefusalHistory } from '../domain/refusals.js'
+import { isLastRateLimit, ledgerDetail, NEVER_REFUSED, type RefusalHistory } from '../domain/refusals.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { LostSearchError } from '../store/close-call.js'
 import type { GrantedClaim, Store } from '../store/store.js'
@@ -125,7 +125,7 @@ function withBalance(facts: ResponseFacts, { balance }: AccountCheck): ResponseF
 }
 
 /**
- * Calls GET /me after a refusal that would concern every search. It is free and tells whether that is true.
+ * Calls GET /me after a refusal that may apply to every search. It is free and tells whether that is true.
  * Refusals that arrive together share one check. This process makes no new call until the check is done:
  * if the account is empty, each new call would be refused as well.
  */
@@ -162,7 +162,7 @@ function isWorthChecking(outcome: Outcome, history: RefusalHistory): boolean {
     case 'out_of_credits':
       return true
     case 'rate_limited':
-      return isNearlyTooOften(history)
+      return isLastRateLimit(history)
     case 'answered':
     case 'unreadable':
     case 'refused':

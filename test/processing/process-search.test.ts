@@ -69,7 +69,7 @@ test.each([{}, { 'retry-after': '5' }])('a 402 of an empty account pauses (heade
   expect(system.simulator.calls()).toHaveLength(1)
 })
 
-describe('a refusal that would concern all is checked with GET /me', () => {
+describe('a refusal that may apply to every search is checked with GET /me', () => {
   const asked: number[] = []
   const checked = (rules: Partial<SearchRules> = {}) => {
     asked.length = 0

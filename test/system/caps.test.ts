@@ -60,8 +60,8 @@ describe('three workers', () => {
       workers
         .flatMap((worker) => worker.logged('notification.created'))
         .filter(({ msg }) => /^Paused: at the credit reserve/.test(msg)).length
-    // One worker tells the news, some time within the pause.
-    await until(() => told() > 0, { timeoutMs: 120_000, what: 'the news of the pause' })
+    // One worker sends the notification, some time within the pause.
+    await until(() => told() > 0, { timeoutMs: 120_000, what: 'the notification of the pause' })
     // The last answer may have overtaken others.
     await until(() => openCalls(system) === 0, { timeoutMs: 120_000, what: 'the calls in flight to end' })
     expect(system.simulator.credits()).toBe(20)

@@ -70,8 +70,8 @@ function watchFile(fd: number): () => boolean {
 }
 
 /**
- * Of a file that is rewritten meanwhile, rows would be missing, or a mix of two versions. One that only grows cannot be
- * told apart from it, and its last row may be half written.
+ * If the file is rewritten while it is read, rows are missing or come from two versions. A file that only grows looks
+ * the same, and its last row may be half written. So both are refused.
  */
 async function* readAll(
   chunks: AsyncIterable<Uint8Array | string>,

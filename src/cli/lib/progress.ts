@@ -110,7 +110,7 @@ async function openBar(cli: Cli): Promise<WaitView> {
   }
 }
 
-/** An unreleased batch moves for no reason of the queue. */
+/** The queue's reason does not apply to a batch that is not released. */
 function reason({ batch }: BatchReport, look: StatusSnapshot): string {
   return unreleasedMessage(batch, Date.now(), workersOf(look)) ?? look.report.queue.reason
 }
