@@ -123,7 +123,7 @@ export function usageFigure(seen: Seen): Figure {
     bench: 'pace',
     what: `${perMinute} a minute, ${kind}, ${workerPlan.workers === 'joining and leaving' ? workerPlan.workers : processes}`,
     value: seen.used * 100,
-    unit: '% used',
+    unit: '% of the limit',
     aim: LEAST_USED,
     note: `${calls} calls in ${scaled}, ${refused} answered 429`,
   }
@@ -142,7 +142,7 @@ function inAll(seen: readonly Seen[]): Figure[] {
   })
   const least = Math.min(...seen.map(({ used }) => used * 100))
   return [
-    figure('row with the lowest use', least, '% used', LEAST_USED),
+    figure('row with the lowest use', least, '% of the limit', LEAST_USED),
     figure('429s per 1,000 calls', (refused * 1000) / calls, '', { atMost: 1 }),
   ]
 }

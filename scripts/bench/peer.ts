@@ -176,7 +176,13 @@ async function limit(each: Program, minutes: number): Promise<Figure[]> {
       const refused = calls.filter(({ status }) => status === 429).length
       const note = `sliding window, ${minutes} min after the first minute`
       return [
-        figure(each.name, `use of ${LIMIT} a minute`, (passed.length * 100) / (minutes * LIMIT), '% used', note),
+        figure(
+          each.name,
+          `use of ${LIMIT} a minute`,
+          (passed.length * 100) / (minutes * LIMIT),
+          '% of the limit',
+          note,
+        ),
         figure(each.name, 'answered 429', refused, 'calls', `of ${calls.length}`),
       ]
     })
