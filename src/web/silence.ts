@@ -4,7 +4,7 @@ import { settledWithin } from '../domain/with-timeout.js'
 
 /** A page that waits for Redis would hang without a message. After this time it gets an error. */
 export const ANSWER_WITHIN_MS = 5_000
-export const REDIS_SILENT_MESSAGE = 'Redis does not answer. Check that it is running; the page reloads by itself.'
+export const REDIS_SILENT_MESSAGE = 'Redis does not answer. Check that it is running.'
 
 /** @throws UnreachableError if Redis delays it for longer than `ms` */
 export type RedisReads = <T>(ms: number, read: () => Promise<T>) => Promise<T>

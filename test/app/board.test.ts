@@ -27,6 +27,9 @@ inProcessTest('open pages do not fill the connection to a Redis that is away', {
     await Promise.all([statuses(), statuses(), statuses(), statuses()])
     for (let look = 0; look < 4; look += 1)
       expect(await Promise.all(Array.from({ length: 10 }, statuses))).toContainEqual([200, 200, 503, 503, 503])
+    const bodyOf = async (path: string) => (await fetch(board.url + path)).text()
+    for (const probe of ['/metrics', '/readyz'])
+      expect(JSON.stringify(await bodyOf(probe))).toMatch(/Redis does not answer\. Check that it is running\.\\"/)
     system.redis.thaw()
 
     // Redis answers in order, so whatever was piled up comes first.
