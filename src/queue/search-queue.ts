@@ -6,7 +6,7 @@ import { connect } from './connect.js'
 import { type DeadLetterJobs, deadLetterJobs, deadLetterWork } from './dead-letter-queue.js'
 import type { RedisAddress } from './redis-address.js'
 import { openWorkerConnection } from './redis-client.js'
-import { withQueueErrors } from './redis-error.js'
+import { toQueueError, withQueueErrors } from './redis-error.js'
 import { openRefusedCommands } from './refused-commands.js'
 import { type RunningWorker, startQueueWorker, type Work } from './running-worker.js'
 import { type SearchJobs, searchJobs } from './search-jobs.js'
@@ -78,6 +78,9 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     where,
     queues: [SEARCHES, DEAD_LETTERS],
     refusals,
+  }).catch(async (error: unknown) => {
+    await connection.close()
+    throw toQueueError(error, where)
   })
   const workers: RunningWorker[] = []
 
