@@ -208,6 +208,25 @@ test('connections that died without a word are given up, and the workers go on',
   ])
 })
 
+test('who does not reconnect is told of a Redis that is lost, also in the moment of opening', async () => {
+  const url = await stranger((from) => {
+    const to = connect(redis().socketPath)
+    to.on('error', () => {}).pipe(from)
+    from.on('close', () => to.destroy())
+    // The first question after the connection was tried out.
+    from.on('data', (bytes) => (bytes.includes(':stop') ? from.destroy() : to.write(bytes)))
+  })
+  const opening = open.queue({ connection: { url }, reconnect: () => false })
+  await expect(opening).rejects.toThrow(UnreachableError)
+  await expect(opening).rejects.toThrow(/is gone: the connection to it was lost\. Check that it is running\./)
+
+  const queue = await open.queue({ reconnect: () => false })
+  expect(queue.isLost()).toBe(false)
+  await redis().command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  await expect(queue.registry.workers()).rejects.toThrow(/is gone/)
+  expect(queue.isLost()).toBe(true)
+})
+
 test('URL, socket URL and socket path name the same Redis; databases differ', async () => {
   const prefix = `{${randomUUID()}}`
   const byUrl = await open.queue({ prefix, connection: { url: `${redis().url}/0` } })
