@@ -42,7 +42,7 @@ async function openTunnel(proxy: URL, target: URL, signal: AbortSignal): Promise
     ...serverName(proxy),
     method: 'CONNECT',
     path: authority,
-    headers: { host: authority, ...credentials(proxy) },
+    headers: { host: authority, ...proxyCredentials(proxy) },
     agent: false,
     signal,
   })
@@ -99,10 +99,16 @@ function serverName(url: URL): { servername?: string } {
   return isIP(host) === 0 ? { servername: host } : {}
 }
 
-function credentials({ username, password }: URL): { 'proxy-authorization'?: string } {
-  if (username === '' && password === '') return {}
+function proxyCredentials(proxy: URL): { 'proxy-authorization'?: string } {
+  const credentials = basicCredentials(proxy)
+  return credentials === null ? {} : { 'proxy-authorization': credentials }
+}
+
+/** The user and password of an address, as a header carries them; null: it has none. */
+export function basicCredentials({ username, password }: URL): string | null {
+  if (username === '' && password === '') return null
   const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  return { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` }
+  return `Basic ${Buffer.from(pair).toString('base64')}`
 }
 
 /** Why a call failed, as a phrase for people that names what to fix. */
@@ -137,7 +143,7 @@ function knownProblem(code: string, message: string): string | null {
     case 'CERT_NOT_YET_VALID':
       return 'TLS: the certificate is not valid yet; check the clock of this machine'
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `TLS: the certificate is for another host (${message}); check TRACKYARD_API_URL`
+      return `TLS: the certificate is for another host (${message}); check the host name in the address`
     default:
       if (code.startsWith('HPE_')) return `no proper HTTP: ${message.replace(/^(Error: )?Parse Error: /, '')}`
       return /^(ERR_SSL_|EPROTO)/.test(code) ? `TLS failed (${code}): ${message}` : null

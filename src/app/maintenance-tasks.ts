@@ -205,7 +205,7 @@ function sendNotifications(parts: MaintenanceParts, webhook: Webhook): Maintenan
   return {
     name: 'send notifications',
     everyMs: SECOND,
-    run: notificationSender({ ...parts, webhook, mayGoOn, interrupted: parts.stopping }),
+    run: notificationSender({ ...parts, webhook, mayGoOn, interrupted: parts.stopping, random: Math.random }),
   }
 }
 

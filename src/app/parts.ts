@@ -15,7 +15,7 @@ import { remainsOf } from '../store/sqlite/remains.js'
 import type { Store } from '../store/store.js'
 import type { Cleanup } from './cleanup.js'
 import type { Session } from './session.js'
-import { version } from './version.js'
+import { userAgent } from './version.js'
 
 /** Opens the parts of a process from its settings. Each part registers how to close it. */
 
@@ -199,7 +199,7 @@ export async function openConfiguredApi(settings: Settings, cleanup: Cleanup): P
     apiKey: key.reveal(),
     timeoutMs: settings.requestTimeoutMs,
     proxy: settings.proxy === null ? null : new URL(settings.proxy.url.reveal()),
-    userAgent: `trackyard-batch/${version()}`,
+    userAgent: userAgent(),
     clock: systemClock,
   })
   cleanup.add(() => api.close())

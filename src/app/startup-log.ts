@@ -28,6 +28,7 @@ export async function logStartup(parts: {
       version: version(),
       api: settings.apiUrl,
       proxy: settings.proxy?.host ?? null,
+      webhookProxy: settings.webhookProxy?.host ?? null,
       tier: known.tier,
       limitPerMinute,
       limitPerDay: known.limitPerDay,

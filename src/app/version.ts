@@ -19,3 +19,8 @@ function readVersion(path: string): string | null {
   const content = parseJson(readFileSync(path, 'utf8'))
   return isRecord(content) && typeof content.version === 'string' ? content.version : null
 }
+
+/** What the API and the receiver of notifications see. */
+export function userAgent(): string {
+  return `trackyard-batch/${version()}`
+}

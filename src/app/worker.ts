@@ -30,6 +30,7 @@ import { alreadyStoppedService, deferred, type Service } from './service.js'
 import { logStartup } from './startup-log.js'
 import { stopTask } from './stop.js'
 import { saveAtEnd, storeCheck, warnOfOlderStore } from './store-watch.js'
+import { userAgent } from './version.js'
 
 export interface WorkerParts {
   readonly workerId: string
@@ -103,6 +104,8 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
             ? null
             : openWebhook({
                 url: settings.webhookUrl.reveal(),
+                proxy: settings.webhookProxy === null ? null : new URL(settings.webhookProxy.url.reveal()),
+                userAgent: userAgent(),
                 secret: settings.webhookSecret,
                 boardUrl: settings.board.url,
                 log,

@@ -5,7 +5,7 @@ import { ConfigurationError } from '../domain/errors.js'
 import { truncate } from '../domain/format.js'
 import { contradictions } from './contradictions.js'
 import { type Environment, PREFIX } from './env-file.js'
-import { type ApiProxy, proxyFor } from './proxy.js'
+import { type HttpProxy, proxyFor } from './proxy.js'
 import { homeDirectory, path, type Reading } from './readers.js'
 import type { Secret } from './secret.js'
 import {
@@ -52,10 +52,11 @@ export function loadSettings(env: Environment): Settings {
 
   const apiUrl = required('TRACKYARD_API_URL')
   const timeZone = optional('TRACKYARD_TIME_ZONE')
+  const webhookUrl = optional('TRACKYARD_WEBHOOK_URL')
   const settings: Settings = {
     apiKey: optional('TRACKYARD_API_KEY'),
     apiUrl,
-    proxy: proxy(),
+    proxy: proxyTo(apiUrl),
     dataDir: optional('TRACKYARD_DATA_DIR') ?? dataDirByDefault(),
     redisUrl: optional('TRACKYARD_REDIS_URL'),
     redisCa: optional('TRACKYARD_REDIS_CA_FILE'),
@@ -88,7 +89,8 @@ export function loadSettings(env: Environment): Settings {
       readOnly: required('TRACKYARD_BOARD_READ_ONLY'),
       url: optional('TRACKYARD_BOARD_URL'),
     }),
-    webhookUrl: optional('TRACKYARD_WEBHOOK_URL'),
+    webhookUrl,
+    webhookProxy: webhookUrl === null ? null : proxyTo(webhookUrl.reveal()),
     webhookSecret: optional('TRACKYARD_WEBHOOK_SECRET'),
     deadLetterAlertPercent: required('TRACKYARD_DEAD_LETTER_ALERT_PERCENT'),
     logLevel: required('TRACKYARD_LOG_LEVEL'),
@@ -113,10 +115,11 @@ export function loadSettings(env: Environment): Settings {
     return dir ?? ''
   }
 
-  function proxy(): ApiProxy | null {
-    const read = proxyFor(new URL(apiUrl), env)
+  function proxyTo(address: string): HttpProxy | null {
+    const read = proxyFor(new URL(address), env)
     if (read === null || 'url' in read) return read
-    problems.push(`${read.name}: ${read.problem}`)
+    const found = `${read.name}: ${read.problem}`
+    if (!problems.includes(found)) problems.push(found)
     return null
   }
 

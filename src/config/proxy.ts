@@ -1,8 +1,9 @@
 import type { Environment } from './env-file.js'
+import { hasReadableCredentials } from './readers.js'
 import { type Secret, secret } from './secret.js'
 
 /** The proxy that the environment sets for one address. */
-export interface ApiProxy {
+export interface HttpProxy {
   /** Includes the password, if there is one. */
   readonly url: Secret
   /** Host and port, for messages. */
@@ -21,7 +22,7 @@ export interface ApiProxy {
 export function proxyFor(
   target: URL,
   env: Environment,
-): ApiProxy | { readonly problem: string; readonly name: string } | null {
+): HttpProxy | { readonly problem: string; readonly name: string } | null {
   const names = target.protocol === 'https:' ? ['HTTPS_PROXY', 'HTTP_PROXY'] : ['HTTP_PROXY']
   const named = names.flatMap((name) => [name.toLowerCase(), name]).find((name) => env[name])
   const text = named === undefined ? '' : (env[named] ?? '')
@@ -32,7 +33,7 @@ export function proxyFor(
     return {
       name: named,
       problem:
-        'expected http://host:port or https://host:port of a proxy, found something else (not shown); correct it, or add the host of the API to NO_PROXY',
+        'expected http://host:port or https://host:port of a proxy, found something else (not shown); correct it, or add the host of the API, or of the webhook, to NO_PROXY',
     }
   }
   return { url: secret(url.href), host: url.host, name: named }
@@ -49,13 +50,4 @@ function isExempt(target: URL, list: string): boolean {
       const host = named.replace(/^\*?\./, '').toLowerCase()
       return ofPort === port && (target.hostname === host || target.hostname.endsWith(`.${host}`))
     })
-}
-
-function hasReadableCredentials({ username, password }: URL): boolean {
-  try {
-    decodeURIComponent(username + password)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -115,10 +115,22 @@ export function urlPath(...own: readonly string[]): Reader<string> {
   }
 }
 
+/** May have a user and a password. */
 export function secretHttpUrl(text: string): Reading<Secret> {
-  return parseUrl(text, ['http:', 'https:']) === null
-    ? { expected: 'an http:// or https:// address' }
-    : { value: secret(text) }
+  const url = parseUrl(text, ['http:', 'https:'])
+  if (url === null) return { expected: 'an http:// or https:// address' }
+  return hasReadableCredentials(url)
+    ? { value: secret(text) }
+    : { expected: 'an http:// or https:// address, in which # / ? @ % of a password are percent-encoded' }
+}
+
+export function hasReadableCredentials({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username + password)
+    return true
+  } catch {
+    return false
+  }
 }
 
 export function redisUrl(text: string): Reading<Secret> {

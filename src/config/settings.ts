@@ -1,6 +1,6 @@
 import type { ZonedHours } from '../domain/active-hours.js'
 import { type RedisHost, readRedisUrl } from '../domain/redis-url.js'
-import type { ApiProxy } from './proxy.js'
+import type { HttpProxy } from './proxy.js'
 import { type Secret, secretsIn } from './secret.js'
 
 /**
@@ -13,7 +13,7 @@ export interface Settings {
   /** Canonical, without a trailing slash. */
   readonly apiUrl: string
   /** The proxy for calls to the API, from HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Null: none. */
-  readonly proxy: ApiProxy | null
+  readonly proxy: HttpProxy | null
   /** An absolute path. */
   readonly dataDir: string
   /** Null: the private Redis. */
@@ -57,7 +57,10 @@ export interface Settings {
     /** Where people reach it, without a trailing slash. Null: not known. */
     readonly url: string | null
   }
+  /** With the user and password for HTTP Basic authentication, if it has them. */
   readonly webhookUrl: Secret | null
+  /** The proxy for the webhook, from the same variables. Null: none. */
+  readonly webhookProxy: HttpProxy | null
   /** Signs notifications. Null: unsigned. */
   readonly webhookSecret: Secret | null
   /** Percent of finished rows that are dead, from which on a batch is notified. */
@@ -69,13 +72,15 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /**
  * Every text that must not appear in a log: each `Secret` in the settings. Of the addresses of Redis, of the database
- * and of the proxy only those that have a password; then the password too, also URL-encoded.
+ * and of the proxies only those that have a password; then the password too, also URL-encoded.
  */
 export function secretTexts(settings: Settings): string[] {
   const texts = secretsIn(settings).flatMap((secret) => {
     const text = secret.reveal()
     if (secret === settings.redisUrl) return secretsOfRedis(text)
-    return secret === settings.databaseUrl || secret === settings.proxy?.url ? secretsOfAddress(text) : [text]
+    if (secret === settings.webhookUrl) return secretsOfWebhook(text)
+    const { databaseUrl, proxy, webhookProxy } = settings
+    return [databaseUrl, proxy?.url, webhookProxy?.url].includes(secret) ? secretsOfAddress(text) : [text]
   })
   return [...new Set(texts)].filter((text) => text !== '')
 }
@@ -93,6 +98,14 @@ function secretsOfRedis(address: string): string[] {
 function secretsOfAddress(address: string): string[] {
   const password = URL.canParse(address) ? new URL(address).password : ''
   return password === '' ? [] : [address, password, decoded(password)]
+}
+
+/** The path may be a token, so the address is secret without a password too. */
+function secretsOfWebhook(address: string): string[] {
+  const { username, password } = new URL(address)
+  // Alone, a user name is a token. Beside a password it may be a word that any line contains.
+  const token = password === '' ? username : password
+  return [address, token, decoded(token)]
 }
 
 function decoded(text: string): string {

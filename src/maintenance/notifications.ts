@@ -1,4 +1,4 @@
-import { LONG_RATE_LIMIT_MS } from '../domain/backoff.js'
+import { backoffMs, LONG_RATE_LIMIT_MS } from '../domain/backoff.js'
 import type { Logger } from '../domain/logger.js'
 import type { Notification } from '../domain/notification.js'
 import type { Pause, PauseCause } from '../domain/pause.js'
@@ -198,7 +198,9 @@ function milestoneNotification({ kind, batch }: Milestone): Notification {
 
 /** Older notifications are dropped: they would only confuse. */
 const LONGEST_AGE_MS = 24 * 60 * 60 * 1000
-const LONGEST_RETRY_MS = 30_000
+const RETRY = { baseMs: 1000, maxMs: 60_000 }
+/** The longest Retry-After of a receiver that is obeyed. */
+const LONGEST_RETRY_AFTER_MS = 60 * 60 * 1000
 
 /**
  * Sends stored notifications, oldest first, one at a time; one that fails is tried again, at growing intervals, before
@@ -210,18 +212,25 @@ export function notificationSender(parts: {
   /** Whether this worker still holds the lease for sending. */
   readonly mayGoOn: () => Promise<boolean>
   readonly interrupted: AbortSignal
+  /** Jitter, from 0 up to, not including, 1. */
+  readonly random: () => number
   readonly now: () => number
 }): () => Promise<void> {
-  const { webhook, interrupted, mayGoOn, now } = parts
+  const { webhook, interrupted, mayGoOn, random, now } = parts
   const { notifications } = parts.store
   let failures = 0
   let notBefore = Number.NEGATIVE_INFINITY
   return async () => {
-    while (!interrupted.aborted && now() >= notBefore) {
+    // Keeps the lease, so that no other worker tries earlier.
+    if (now() < notBefore) return void (await mayGoOn())
+    while (!interrupted.aborted) {
       const next = await notifications.next(now() - LONGEST_AGE_MS)
       if (next === null || !(await mayGoOn())) return
-      if ((await webhook.post(next, interrupted)) === 'failed') {
-        notBefore = now() + Math.min(LONGEST_RETRY_MS, 1000 * 2 ** failures++)
+      const delivery = await webhook.post(next, interrupted)
+      if (delivery.kind === 'failed') {
+        // At least half of the wait, so that the intervals grow.
+        const waitMs = backoffMs(++failures, RETRY, (1 + random()) / 2)
+        notBefore = now() + Math.max(waitMs, Math.min(LONGEST_RETRY_AFTER_MS, delivery.retryAfterMs ?? 0))
         return
       }
       failures = 0

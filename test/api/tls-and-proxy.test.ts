@@ -1,33 +1,17 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
-import { type AddressInfo, connect, type Server, type Socket } from 'node:net'
+import type { Server } from 'node:net'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
 import { type Api, openApi } from '../../src/api/client.js'
 import { isRefusedHandshake, networkProblem } from '../../src/api/connect.js'
+import { proxyServer, withServer } from '../support/connect-proxy.js'
 import { type Certificate, selfSigned } from './certificate.js'
 import { http, openRawServer } from './raw-server.js'
 import { defaults, KEY } from './setup.js'
 
 const request = { query: 'calm piano', limit: 20, offset: 0 }
 const whole = '{"tracks":[{"id":"trk_1"}]}'
-
-async function withServer<T>(server: Server, use: (port: number) => Promise<T>): Promise<T> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    socket.on('error', () => {})
-    sockets.add(socket)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  try {
-    return await use((server.address() as AddressInfo).port)
-  } finally {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-    await once(server, 'close')
-  }
-}
 
 function tlsServer(certificate: Certificate): Server {
   const server = createTlsServer(certificate, (socket) => {
@@ -84,26 +68,6 @@ describe('a certificate that is not trusted is named, and nothing was paid', () 
     expect(isRefusedHandshake(error)).toBe(true)
   })
 })
-
-/** A proxy that opens tunnels, or answers CONNECT with something else. */
-function proxyServer(seen: IncomingMessage[], answer: string | null = null): Server {
-  const server = createHttpServer((_, response) => response.writeHead(400).end())
-  server.on('connect', (incoming: IncomingMessage, client: Socket) => {
-    seen.push(incoming)
-    client.on('error', () => {})
-    if (answer !== null) {
-      client.end(answer)
-      return
-    }
-    const [host, port] = (incoming.url ?? '').split(':')
-    const target = connect(Number(port), host, () => {
-      client.write('HTTP/1.1 200 Connection established\r\n\r\n')
-      target.pipe(client).pipe(target)
-    })
-    target.on('error', () => client.destroy())
-  })
-  return server
-}
 
 function through(port: number, baseUrl: string, timeoutMs = 5000): Api {
   return openApi({ ...defaults(baseUrl), timeoutMs, proxy: new URL(`http://ana:s%40fe@127.0.0.1:${port}`) })

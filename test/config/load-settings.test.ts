@@ -56,6 +56,7 @@ test('an empty environment gives the defaults of the design', () => {
     shutdownGraceMs: 25_000,
     board: { host: '127.0.0.1', port: 3210, path: '', user: 'trackyard', password: null, readOnly: false, url: null },
     webhookUrl: null,
+    webhookProxy: null,
     webhookSecret: null,
     deadLetterAlertPercent: 5,
     logLevel: 'info',
@@ -97,6 +98,16 @@ test('a Redis address without a password is not hidden from the log', () => {
   expect(secretTexts(loadSettings({ TRACKYARD_REDIS_URL: 'redis://redis:6379' }))).toEqual([])
   const url = 'redis://:hunter2@redis:6379'
   expect(secretTexts(loadSettings({ TRACKYARD_REDIS_URL: url }))).toEqual([url, 'hunter2'])
+})
+
+test('user and password of the webhook are hidden from the log', () => {
+  const url = 'https://ana:p%40ssword@hooks.test/x'
+  expect(secretTexts(loadSettings({ TRACKYARD_WEBHOOK_URL: url }))).toEqual([url, 'p%40ssword', 'p@ssword'])
+  // A user name alone is a token.
+  const token = 'https://t%40ken@hooks.test/x'
+  expect(secretTexts(loadSettings({ TRACKYARD_WEBHOOK_URL: token }))).toEqual([token, 't%40ken', 't@ken'])
+  const wrong = 'https://ana:p%zz@hooks.test/x'
+  expect(refusal({ TRACKYARD_WEBHOOK_URL: wrong })).toMatch(/percent-encoded, found something else \(not shown\)/)
 })
 
 test('every secret setting is hidden from the log', () => {

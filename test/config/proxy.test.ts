@@ -38,6 +38,26 @@ test('a proxy is shown without its password, which no log line may hold', () => 
   expect(settings.proxy?.url.reveal()).toBe('http://ana:s%40fe@proxy.test:3128/')
 })
 
+test('the webhook has a proxy of its own, or none, by its own address', () => {
+  const webhook = (url: string, env: Record<string, string>) =>
+    loadSettings({ TRACKYARD_API_URL: API, TRACKYARD_WEBHOOK_URL: url, ...env })
+  const env = { HTTPS_PROXY: 'http://ana:s%40fe@proxy.test:3128', NO_PROXY: 'api.example.test' }
+  const settings = webhook('https://hooks.example.test/x', env)
+  expect([settings.proxy, settings.webhookProxy?.host]).toEqual([null, 'proxy.test:3128'])
+  expect(JSON.stringify(settings)).not.toMatch(/ana|s%40fe/)
+  expect(secretTexts(settings)).toEqual(expect.arrayContaining(['s%40fe', 's@fe']))
+  const exempt = webhook('https://hooks.example.test/x', { HTTPS_PROXY: PROXY, NO_PROXY: 'hooks.example.test' })
+  expect([exempt.proxy?.host, exempt.webhookProxy]).toEqual(['proxy.test:3128', null])
+  expect(webhook('http://hooks.example.test/x', { HTTPS_PROXY: PROXY }).webhookProxy).toBeNull()
+})
+
+test('a proxy that cannot be used by API and webhook is one problem', () => {
+  const env = { TRACKYARD_API_URL: API, TRACKYARD_WEBHOOK_URL: 'https://h.test/x', HTTPS_PROXY: 'socks5://h.test' }
+  expect(() => loadSettings(env)).toThrow(/^HTTPS_PROXY: expected/)
+  expect(() => loadSettings({ ...env, NO_PROXY: 'api.example.test' })).toThrow(/^HTTPS_PROXY: expected/)
+  expect(loadSettings({ ...env, NO_PROXY: 'example.test h.test' }).webhookProxy).toBeNull()
+})
+
 test.each(['socks5://127.0.0.1:1080', 'http://', 'http://a:%zz@b'])('%s is refused, and not shown', (value) => {
   expect(() => loadSettings({ TRACKYARD_API_URL: API, HTTPS_PROXY: value })).toThrow(
     /^HTTPS_PROXY: expected http:\/\/host:port or https:\/\/host:port of a proxy, found something else \(not shown\)/,

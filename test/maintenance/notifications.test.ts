@@ -1,21 +1,18 @@
-import { execFileSync } from 'node:child_process'
-import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { loadBatch } from '../../src/batches/load-batch.js'
 import { secret } from '../../src/config/secret.js'
+import { NEVER_ABORTED } from '../../src/domain/abortable.js'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { formatDateTime } from '../../src/domain/format.js'
 import { NOTIFICATION_EVENTS } from '../../src/domain/notification.js'
 import { pausedNotification, resumedNotification } from '../../src/maintenance/notification-messages.js'
 import { notificationSender, notificationTask } from '../../src/maintenance/notifications.js'
-import { openWebhook } from '../../src/maintenance/webhook.js'
-import { webhookBody } from '../../src/maintenance/webhook-body.js'
 import { openProcessor } from '../processing/setup.js'
+import { proxyServer, withServer } from '../support/connect-proxy.js'
 import {
   batchNamed,
   type InProcessSystem,
@@ -25,58 +22,8 @@ import {
   startInProcess,
 } from '../support/in-process-system.js'
 import { limitRate } from '../support/pauses.js'
-import { recordingLogger } from '../support/recording-logger.js'
 import { until } from '../support/until.js'
-
-/** A chat channel: writes down what was posted, and answers as it is told. */
-interface Channel {
-  readonly url: string
-  readonly posts: {
-    readonly method: string
-    readonly headers: IncomingMessage['headers']
-    readonly raw: string
-    readonly body: unknown
-  }[]
-  /** Statuses of the next answers, HANGS for none; 200 afterwards. */
-  readonly answers: number[]
-  /** Where its redirects lead. */
-  redirectTo: string
-  close(): Promise<void>
-}
-
-const HANGS = 0
-
-async function openChannel(): Promise<Channel> {
-  const posts: Channel['posts'] = []
-  const answers: number[] = []
-  const server: Server = createServer(async (request: IncomingMessage, response) => {
-    let text = ''
-    for await (const chunk of request) text += chunk
-    posts.push({
-      method: request.method ?? '',
-      headers: request.headers,
-      raw: text,
-      body: text === '' ? null : (JSON.parse(text) as unknown),
-    })
-    const status = answers.shift() ?? 200
-    const location = status >= 300 && status < 400 ? { location: channel.redirectTo } : {}
-    if (status !== HANGS) response.writeHead(status, location).end('ok')
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  const channel: Channel = {
-    url: `http://127.0.0.1:${port}/hooks/T0P-SECRET`,
-    posts,
-    answers,
-    redirectTo: '',
-    close: () =>
-      new Promise((resolve) => {
-        server.closeAllConnections()
-        server.close(() => resolve())
-      }),
-  }
-  return channel
-}
+import { type Channel, HANGS, openChannel, stored, webhookAt } from './channel.js'
 
 let channel: Channel
 beforeEach(async () => {
@@ -86,181 +33,10 @@ afterEach(() => channel.close())
 
 const texts = () => channel.posts.map((post) => (post.body as { text: string }).text)
 
-const never = new AbortController().signal
-
-/** A stored notification with this text. */
-const stored = (text: string, id = 7) =>
-  ({
-    id,
-    text,
-    createdAt: Date.UTC(2026, 2, 1),
-    event: 'batch.done',
-    batch: { id: 3, name: 'night' },
-    figures: { rows: 4 },
-  }) as const
-
-const webhookAt = (url: string, more: Partial<Parameters<typeof openWebhook>[0]> = {}) =>
-  openWebhook({
-    url,
-    secret: null,
-    boardUrl: null,
-    timeoutMs: 120_000,
-    retryMs: 1,
-    log: recordingLogger(),
-    now: Date.now,
-    ...more,
-  })
-
-describe('the webhook', () => {
-  test('is one POST with the text, the event, its batch and figures', async () => {
-    expect(await webhookAt(channel.url).post(stored('Done.'), never)).toBe('delivered')
-    const [post] = channel.posts
-    expect(channel.posts).toHaveLength(1)
-    expect(post?.method).toBe('POST')
-    expect(post?.headers).toMatchObject({
-      'content-type': 'application/json',
-      'trackyard-event': 'batch.done',
-      'trackyard-delivery': '7',
-    })
-    expect(post?.headers).not.toHaveProperty('trackyard-signature')
-    expect(post?.body).toEqual({
-      text: 'Done.',
-      event: 'batch.done',
-      id: 7,
-      createdAt: '2026-03-01T00:00:00.000Z',
-      batch: { id: 3, name: 'night' },
-      figures: { rows: 4 },
-      link: null,
-    })
-  })
-
-  test('a secret signs the moment and the body as sent; the board is linked', async () => {
-    const now = () => 1_772_323_200_999
-    const key = secret('whsec_ünïcode')
-    await webhookAt(channel.url, { secret: key, boardUrl: 'https://b.example', now }).post(stored('Dönê ✓'), never)
-    const [post] = channel.posts
-    expect(post?.raw).not.toContain('whsec')
-    const expected = createHmac('sha256', 'whsec_ünïcode').update(`1772323200.${post?.raw}`).digest('hex')
-    expect(post?.headers['trackyard-signature']).toBe(`t=1772323200,v1=${expected}`)
-    expect(post?.body).toMatchObject({ link: 'https://b.example/batches/3' })
-  })
-
-  test('the documented verification takes what is sent, and nothing else', async () => {
-    const page = readFileSync(join(import.meta.dirname, '../../docs/reference/notifications.md'), 'utf8')
-    const code = /^```js\n([\s\S]*?)^```/m.exec(page)?.[1] ?? ''
-    const isGenuine = (...given: readonly unknown[]) =>
-      execFileSync(
-        process.execPath,
-        ['--input-type=module', '-e', `${code}\nconsole.log(isGenuine(...${JSON.stringify(given)}))`],
-        {
-          encoding: 'utf8',
-        },
-      ).trim()
-    await webhookAt(channel.url, { secret: secret('whsec_ünïcode') }).post(stored('Dönê ✓'), never)
-    const old = () => Date.now() - 301_000
-    await webhookAt(channel.url, { secret: secret('whsec_ünïcode'), now: old }).post(stored('old'), never)
-    const [fresh, late] = channel.posts.map(({ raw, headers }) => [raw, headers['trackyard-signature']])
-    expect(isGenuine(...(fresh ?? []), 'whsec_ünïcode')).toBe('true')
-    expect(isGenuine(...(fresh ?? []), 'another')).toBe('false')
-    expect(isGenuine(`${fresh?.[0]} `, fresh?.[1], 'whsec_ünïcode')).toBe('false')
-    expect(isGenuine(...(late ?? []), 'whsec_ünïcode')).toBe('false')
-    expect(isGenuine(fresh?.[0], null, 'whsec_ünïcode')).toBe('false')
-  })
-
-  test('is tried three times, then logged as failed without its address', async () => {
-    const log = recordingLogger()
-    const webhook = webhookAt(channel.url, { log })
-    channel.answers.push(500, 503)
-    expect(await webhook.post(stored('comes through at last'), never)).toBe('delivered')
-    expect(channel.posts).toHaveLength(3)
-    expect(log.lines).toEqual([])
-    channel.answers.push(500, 404, 401)
-    expect(await webhook.post(stored('fails'), never)).toBe('failed')
-    expect(channel.posts).toHaveLength(6)
-    expect(log.logged('webhook.failed')).toHaveLength(1)
-    expect(JSON.stringify(log.lines, errorsToo)).not.toContain('T0P-SECRET')
-  })
-
-  test.each([400, 413, 422])('an answer of %i refuses this message at once', async (status) => {
-    const log = recordingLogger()
-    channel.answers.push(status)
-    expect(await webhookAt(channel.url, { log }).post(stored('bad'), never)).toBe('refused')
-    expect(channel.posts).toHaveLength(1)
-    expect(log.logged('webhook.refused')).toHaveLength(1)
-  })
-
-  test.each([302, 307])('a redirect (%i) is not followed: the message was not taken there', async (status) => {
-    const elsewhere = await openChannel()
-    channel.answers.push(status, status, status)
-    channel.redirectTo = elsewhere.url
-    const log = recordingLogger()
-    expect(await webhookAt(channel.url, { log }).post(stored('moved'), never)).toBe('failed')
-    expect([channel.posts.length, elsewhere.posts.length]).toEqual([3, 0])
-    expect(log.logged('webhook.failed')[0]?.facts).toMatchObject({
-      err: { message: expect.stringMatching(`HTTP ${status}, a redirect.*TRACKYARD_WEBHOOK_URL`) },
-    })
-    await elsewhere.close()
-  })
-
-  test('an unreachable or invalid webhook logs one line without its address', async () => {
-    const log = recordingLogger()
-    await channel.close()
-    for (const url of [channel.url, 'http://T0P-SECRET.invalid/', 'http://127.0.0.1:1/T0P-SECRET']) {
-      await webhookAt(url, { log }).post(stored('hello'), never)
-    }
-    expect(log.logged('webhook.failed')).toHaveLength(3)
-    expect(JSON.stringify(log.lines, errorsToo)).not.toContain('/T0P-SECRET')
-  })
-
-  test.each(['while it hangs', 'between two attempts'])('interrupted %s, it gives up at once', async (when) => {
-    const log = recordingLogger()
-    const webhook = webhookAt(channel.url, { timeoutMs: 600_000, log, retryMs: 600_000 })
-    channel.answers.push(when === 'while it hangs' ? HANGS : 500)
-    const stopping = new AbortController()
-    const posted = webhook.post(stored('hello'), stopping.signal)
-    await until(() => channel.posts.length === 1, { timeoutMs: 120_000, what: 'the first attempt' })
-    stopping.abort()
-    expect(await posted).toBe('failed')
-    expect([channel.posts.length, log.lines]).toEqual([1, []])
-  })
-
-  test('the documented events are those that exist', () => {
-    const page = readFileSync(join(import.meta.dirname, '../../docs/reference/notifications.md'), 'utf8')
-    const documented = [...page.matchAll(/^\| `([a-z_]+\.[a-z_]+)` \|/gm)].map((match) => match[1])
-    expect(documented.sort()).toEqual([...NOTIFICATION_EVENTS].sort())
-  })
-})
-
-describe('names are escaped for their receiver:', () => {
-  const text = 'Batch 1 (<!channel> <@U1> *a* _b_ `c` ~d~ @everyone & [e](f) \\) is done'
-
-  test('Slack mentions nobody and formats nothing', () => {
-    for (const url of ['https://hooks.slack.com/services/T/B/X', 'https://hooks.slack-gov.com/services/T/B/X']) {
-      expect(webhookBody(url, stored(text), null)).toEqual({
-        text: 'Batch 1 (&lt;!channel&gt; &lt;@U1&gt; *a* _b_ `c` ~d~ @everyone &amp; [e](f) \\) is done',
-        mrkdwn: false,
-      })
-    }
-  })
-
-  test('Discord mentions nobody and formats nothing', () => {
-    const escaped =
-      'Batch 1 \\(\\<!channel\\> \\<\\@U1\\> \\*a\\* \\_b\\_ \\`c\\` \\~d\\~ \\@everyone & \\[e\\]\\(f\\) \\\\\\) is done'
-    for (const url of ['https://discord.com/api/webhooks/1/x', 'https://canary.discordapp.com/api/webhooks/1/x']) {
-      expect(webhookBody(url, stored(text), null)).toEqual({ content: escaped, allowed_mentions: { parse: [] } })
-    }
-    expect(webhookBody('https://discord.com/api/webhooks/1/x/slack', stored(text), null)).toEqual({
-      text: escaped.replaceAll('@', '@\u200B'),
-    })
-    const long = webhookBody('https://discord.com/api/webhooks/1/x', stored('*'.repeat(3000)), 'https://b.example')
-    expect(JSON.stringify(long).length).toBeLessThan(4100)
-  })
-
-  test('any other receiver gets the plain text', () => {
-    for (const url of ['https://chat.example/hooks/x', 'https://slack.com.example/', 'https://notdiscord.com/slack']) {
-      expect(webhookBody(url, stored(text), null)).toMatchObject({ text })
-    }
-  })
+test('the documented events are those that exist', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/reference/notifications.md'), 'utf8')
+  const documented = [...page.matchAll(/^\| `([a-z_]+\.[a-z_]+)` \|/gm)].map((match) => match[1])
+  expect(documented.sort()).toEqual([...NOTIFICATION_EVENTS].sort())
 })
 
 describe('notification texts', () => {
@@ -309,8 +85,38 @@ describe('notifications', () => {
       ...system,
       webhook: webhookAt(channel.url, { log: system.log }),
       mayGoOn: async () => true,
-      interrupted: never,
+      interrupted: NEVER_ABORTED,
+      random: Math.random,
     })()
+
+  /** A sender that a clock of ours calls every second. */
+  function sender(more: Partial<Parameters<typeof notificationSender>[0]>) {
+    const start = system.now()
+    let second = 0
+    const tick = notificationSender({
+      ...system,
+      webhook: webhookAt(channel.url, { secret: secret('s'), log: system.log }),
+      mayGoOn: async () => true,
+      interrupted: NEVER_ABORTED,
+      random: Math.random,
+      now: () => start + second * 1000,
+      ...more,
+    })
+    return {
+      tick,
+      /** In which of the next seconds it sent something. */
+      async retriesAfter(seconds: number): Promise<readonly number[]> {
+        const sentAt: number[] = []
+        const from = second
+        for (; second < from + seconds; second += 1) {
+          const before = channel.posts.length
+          await tick()
+          if (channel.posts.length > before) sentAt.push(second - from)
+        }
+        return sentAt
+      },
+    }
+  }
 
   test('each pause and each resume is sent once, and logged with the same text', async () => {
     const { pauses } = system.store
@@ -449,11 +255,21 @@ describe('notifications', () => {
     }
   })
 
-  test('a running worker posts to TRACKYARD_WEBHOOK_URL', async () => {
-    await system.worker({ TRACKYARD_WEBHOOK_URL: channel.url })
-    await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: 'lunch' })
-    await until(() => channel.posts.length > 0, { timeoutMs: 120_000, what: 'the post' })
+  test('a running worker posts to TRACKYARD_WEBHOOK_URL, through the proxy, with its user and password', async () => {
+    const seen: IncomingMessage[] = []
+    await withServer(proxyServer(seen), async (port) => {
+      const worker = await system.worker({
+        TRACKYARD_WEBHOOK_URL: channel.url.replace('//', '//ana:s%40fe@'),
+        HTTP_PROXY: `http://127.0.0.1:${port}`,
+        NO_PROXY: new URL(system.simulator.url).host,
+      })
+      await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: 'lunch' })
+      await until(() => channel.posts.length > 0, { timeoutMs: 120_000, what: 'the post' })
+      await worker.stop()
+    })
     expect(texts()).toEqual([expect.stringMatching(/^Paused by hand since .* \(lunch\)\./)])
+    expect(channel.posts[0]?.headers.authorization).toBe(`Basic ${Buffer.from('ana:s@fe').toString('base64')}`)
+    expect(seen.map(({ url }) => url)).toEqual([new URL(channel.url).host])
   })
 
   test('a hanging webhook does not delay a stop; the next worker sends the rest', async () => {
@@ -549,16 +365,10 @@ describe('notifications', () => {
   test('a receiver that is down gets every message once, in order, when it is back', async () => {
     const { notifications } = system.store
     for (const text of ['first', 'second', 'third']) await notifications.add(stored(text), system.now())
-    let passedMs = 0
-    const tick = notificationSender({
-      ...system,
-      webhook: webhookAt(channel.url, { secret: secret('s'), log: system.log }),
-      mayGoOn: async () => true,
-      interrupted: never,
-      now: () => system.now() + passedMs,
-    })
+    const { retriesAfter } = sender({ random: () => 0.999_999 })
     channel.answers.push(...Array.from({ length: 9 }, () => 503))
-    for (; passedMs < 60_000; passedMs += 1000) await tick()
+    // One request at a time, and the waits grow from 1 s to a minute.
+    expect(await retriesAfter(360)).toEqual([0, 1, 3, 7, 15, 31, 63, 123, 183, 243])
     const accepted = channel.posts
       .slice(9)
       .map(({ body, headers }) => [(body as { text: string }).text, headers['trackyard-delivery']])
@@ -567,8 +377,42 @@ describe('notifications', () => {
       ['second', '2'],
       ['third', '3'],
     ])
-    // Three attempts at a time, at growing intervals: not once a second.
-    expect(channel.posts).toHaveLength(12)
+  })
+
+  test('a wait is shortened by at most half, and begins again at 1 s after a delivery', async () => {
+    const { notifications } = system.store
+    for (const text of ['first', 'second']) await notifications.add(stored(text), system.now())
+    const { retriesAfter } = sender({ random: () => 0 })
+    channel.answers.push(503, 503, 503, 503, 200, 503)
+    expect(await retriesAfter(20)).toEqual([0, 1, 2, 4, 8, 9])
+  })
+
+  test('the Retry-After of a receiver is obeyed, up to an hour', async () => {
+    await system.store.notifications.add(stored('busy'), system.now())
+    const { retriesAfter } = sender({ random: () => 0 })
+    channel.answers.push(429, 503)
+    channel.refusalHeaders['retry-after'] = '40'
+    expect(await retriesAfter(41)).toEqual([0, 40])
+    channel.refusalHeaders['retry-after'] = '86400'
+    channel.answers.unshift(503)
+    expect(await retriesAfter(4000)).toEqual([39, 3639])
+  })
+
+  test('while it waits it keeps the lease, so that no other worker tries', async () => {
+    await system.store.notifications.add(stored('busy'), system.now())
+    const { registry } = system.queue
+    let renewals = 0
+    const mayGoOn = async () => {
+      renewals += 1
+      return registry.lease('notify', 60_000)
+    }
+    channel.answers.push(503)
+    channel.refusalHeaders['retry-after'] = '600'
+    expect(await sender({ mayGoOn }).retriesAfter(10)).toEqual([0])
+    expect(renewals).toBe(10)
+    const { queue } = await system.another()
+    const theirs = sender({ mayGoOn: () => queue.registry.lease('notify', 60_000) })
+    expect(await theirs.retriesAfter(10)).toEqual([])
   })
 
   test('a message refused for its content does not hold up the next', async () => {
@@ -672,7 +516,3 @@ describe('notifications', () => {
     expect([await lookAfter(20), await lookAfter(21)]).toEqual([2, 2])
   })
 })
-
-function errorsToo(_name: string, value: unknown): unknown {
-  return value instanceof Error ? { message: value.message, stack: value.stack, cause: value.cause } : value
-}
