@@ -239,9 +239,9 @@ export interface BatchStatus {
   readonly completedAt: Date | null
   /** A worker releases it then; null: it is released. */
   readonly notBefore: Date | null
-  /** Null: none, or it is done. */
+  /** Null: none. */
   readonly deadline: Date | null
-  /** Null: no deadline, or nobody can tell yet. */
+  /** Null: no deadline, cancelled, or nobody can tell yet. */
   readonly meetsDeadline: boolean | null
 }
 

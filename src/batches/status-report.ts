@@ -92,8 +92,8 @@ export interface BatchStatus {
   readonly not_before: string | null
   /** When it will be done, at the current rate and after more urgent and older batches; null: as for all of them, or only `status` has it. */
   readonly finish_at: string | null
-  /** When it should be done; null: no deadline, or it is done. */
+  /** When it should be done; null: no deadline. */
   readonly deadline: string | null
-  /** Whether `finish_at` is before the deadline; null: no deadline, or nobody can tell yet. */
+  /** Whether it is done by the deadline, or `finish_at` is; null: no deadline, cancelled, or nobody can tell yet. */
   readonly meets_deadline: boolean | null
 }

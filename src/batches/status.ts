@@ -196,12 +196,11 @@ const NOT_ASKED: BatchOutlook = { callsLastMinute: null, finishAt: null }
 
 export function batchStatus(report: BatchReport, { callsLastMinute, finishAt }: BatchOutlook = NOT_ASKED): BatchStatus {
   const { batch } = report
-  const isOver = batch.completedAt !== null || batch.state === 'cancelled'
-  const deadline = isOver ? null : batch.deadline
+  const { completedAt, deadline } = batch
   return {
     batch: batch.id,
     name: batch.name,
-    state: batch.state === 'released' && batch.completedAt !== null ? 'done' : batch.state,
+    state: batch.state === 'released' && completedAt !== null ? 'done' : batch.state,
     rows: report.items,
     tagged: report.tagged,
     no_match: report.noMatch,
@@ -214,10 +213,10 @@ export function batchStatus(report: BatchReport, { callsLastMinute, finishAt }: 
     credits_needed: report.creditsNeeded,
     calls_last_minute: callsLastMinute,
     created_at: new Date(batch.createdAt).toISOString(),
-    completed_at: isoOrNull(batch.completedAt),
+    completed_at: isoOrNull(completedAt),
     not_before: isoOrNull(batch.state === 'loading' ? batch.notBefore : null),
     finish_at: isoOrNull(finishAt),
     deadline: isoOrNull(deadline),
-    meets_deadline: isInTime(deadline, finishAt),
+    meets_deadline: batch.state === 'cancelled' ? null : isInTime(deadline, completedAt ?? finishAt),
   }
 }

@@ -3,8 +3,9 @@ export const NOTIFICATION_EVENTS = [
   'batch.released',
   'batch.budget_used',
   'batch.dead_letters',
-  'batch.done',
   'batch.late',
+  'batch.done',
+  'batch.cancelled',
   'queue.paused',
   'queue.resumed',
   'rate_limit.started',
@@ -21,5 +22,5 @@ export interface Notification {
   readonly text: string
   /** Null: it concerns all batches. */
   readonly batch: { readonly id: number; readonly name: string } | null
-  readonly figures: Readonly<Record<string, string | number | null>>
+  readonly figures: Readonly<Record<string, string | number | readonly string[] | null>>
 }

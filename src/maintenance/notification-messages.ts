@@ -1,8 +1,17 @@
-import { formatCost, formatDateTime, formatNumber, formatRowCounts, isoOrNull, pluralize } from '../domain/format.js'
+import {
+  formatCost,
+  formatDateTime,
+  formatDuration,
+  formatNumber,
+  formatRowCounts,
+  isoOrNull,
+  pluralize,
+} from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import { type Pause, type PauseCause, pauseNextStep, pauseSummary, resumedSummary } from '../domain/pause.js'
 import { releaseCommand, type StoredBatch, unfinishedRows } from '../store/batch-row.js'
 import { rateLimitSummary } from '../store/pauses.js'
+import type { Milestone } from '../store/store.js'
 
 /**
  * Notifications: what happened, figures, the next command. A worker writes them, so they use only figures that are cheap:
@@ -95,42 +104,61 @@ export function workerLostNotification(worker: string): Notification {
   }
 }
 
-export function batchReleasedNotification(batch: StoredBatch): Notification {
+export function batchReleasedNotification(milestone: Milestone): Notification {
+  const { batch } = milestone
   const cap = batch.maxCredits === null ? '' : ` for at most ${pluralize(batch.maxCredits, 'credit')}`
   const first = batch.first === null ? '' : `, the first ${pluralize(batch.first, 'search')} only`
   const bad = batch.invalid > 0 ? `, ${formatNumber(batch.invalid)} of them invalid` : ''
+  const scheduled = batch.notBefore === null ? '' : `, scheduled for ${formatDateTime(batch.notBefore)}`
+  const deadline = batch.deadline === null ? '' : `, deadline ${formatDateTime(batch.deadline)}`
   return {
     event: 'batch.released',
-    text: `${nameOf(batch)} is released${cap}${first}: ${pluralize(batch.items, 'row')}${bad}, ${formatNumber(unfinishedRows(batch))} unfinished. Follow with \`trackyard-batch status --watch\`.`,
-    ...about(batch),
+    text: `${nameOf(batch)} is released${cap}${first}: ${pluralize(batch.items, 'row')}${bad}${scheduled}${deadline}. Follow with \`trackyard-batch status --watch\`.`,
+    ...about(milestone),
   }
 }
 
-export function batchDoneNotification(batch: StoredBatch): Notification {
+export function batchDoneNotification(milestone: Milestone): Notification {
+  const { batch } = milestone
+  const lateMs = latenessOf(batch)
+  const late =
+    lateMs === null ? '' : `, ${formatDuration(lateMs)} after its deadline (${formatDateTime(batch.deadline ?? 0)})`
   return {
     event: 'batch.done',
-    text: `${nameOf(batch)} is done: ${formatRowCounts(batch.items, batch)}, ${formatCost(batch)}. Run \`trackyard-batch export ${batch.id}\`.${lookAtDead(batch)}`,
-    ...about(batch),
+    text: `${nameOf(batch)} is done${late}: ${formatRowCounts(batch.items, batch)}, ${formatCost(batch)}. Run \`trackyard-batch export ${batch.id}\`.${lookAtDead(batch)}`,
+    ...about(milestone),
   }
 }
 
-/** @param batch its deadline, and when it will be done; null: not known, since no calls are made */
-export function batchLateNotification(
-  { id, name }: { readonly id: number; readonly name: string },
-  { deadline, finishAt, now }: { readonly deadline: number; readonly finishAt: number | null; readonly now: number },
-): Notification {
-  const done = finishAt === null ? '' : ` It will be done at about ${formatDateTime(finishAt)}.`
-  const misses = deadline <= now ? 'has missed' : 'will miss'
+export function batchCancelledNotification(milestone: Milestone): Notification {
+  const { batch, continuedBy } = milestone
+  const why = continuedBy === null ? '' : `, and batch ${continuedBy} continues it`
+  const rows = formatRowCounts(batch.items, { ...batch, cancelled: unfinishedRows(batch) })
+  return {
+    event: 'batch.cancelled',
+    text: `${nameOf(batch)} was cancelled${why}: ${rows}, ${pluralize(batch.charged, 'credit')} used. \`trackyard-batch export ${batch.id}\` writes what is done.`,
+    ...about(milestone, { continuedBy }),
+  }
+}
+
+/** @param forecastAt when an unfinished batch will be done; null: not known */
+export function batchLateNotification(milestone: Milestone, forecastAt: number | null, now: number): Notification {
+  const { batch } = milestone
+  const { id, deadline, completedAt } = batch
+  const misses = deadline !== null && deadline < (completedAt ?? now) ? 'has missed' : 'will miss'
+  const forecast = forecastAt === null ? '' : ` It will be done at about ${formatDateTime(forecastAt)}.`
+  const end = completedAt === null ? forecast : ` It was done at ${formatDateTime(completedAt)}.`
+  const next = completedAt === null ? ` See \`trackyard-batch status ${id}\`.` : ''
   return {
     event: 'batch.late',
-    text: `Batch ${id} (${name}) ${misses} its deadline, ${formatDateTime(deadline)}.${done} See \`trackyard-batch status\`; \`trackyard-batch export ${id}\` writes what is done so far.`,
-    batch: { id, name },
-    figures: { deadline: iso(deadline), finishAt: isoOrNull(finishAt) },
+    text: `${nameOf(batch)} ${misses} its deadline, ${formatDateTime(deadline ?? 0)}.${end}${next} \`trackyard-batch export ${id}\` writes what is done so far.`,
+    ...about(milestone, { finishAt: isoOrNull(completedAt ?? forecastAt) }),
   }
 }
 
 /** The searches that `--first` or `--max-credits` allowed are finished; the rest waits for `release`. */
-export function budgetUsedNotification(batch: StoredBatch): Notification {
+export function budgetUsedNotification(milestone: Milestone): Notification {
+  const { batch } = milestone
   const isFirst = batch.maxCredits === null || batch.charged < batch.maxCredits
   const what = isFirst
     ? `finished its first ${batch.first === 1 ? 'search' : pluralize(batch.first ?? 0, 'search')}`
@@ -143,21 +171,25 @@ export function budgetUsedNotification(batch: StoredBatch): Notification {
   return {
     event: 'batch.budget_used',
     text: `${nameOf(batch)} has ${what}: ${parts.join(', ')}. Look at it with \`trackyard-batch export ${batch.id}\`; continue with \`${releaseCommand(batch)}\`.`,
-    ...about(batch),
+    ...about(milestone),
   }
 }
 
-export function manyDeadNotification(batch: StoredBatch): Notification {
+export function manyDeadNotification(milestone: Milestone): Notification {
+  const { batch } = milestone
   const { tagged, noMatch, dead } = batch
   const finished = tagged + noMatch + dead
+  const next = batch.completedAt === null ? ' `trackyard-batch pause` stops all calls.' : ''
   return {
     event: 'batch.dead_letters',
-    text: `${nameOf(batch)} has many dead letters: ${formatNumber(dead)} of ${pluralize(finished, 'finished row')} (${Math.round((dead / finished) * 100)} %).${lookAtDead(batch)} \`trackyard-batch pause\` stops all calls.`,
-    ...about(batch),
+    text: `${nameOf(batch)} has many dead letters: ${formatNumber(dead)} of ${pluralize(finished, 'finished row')} (${Math.round((dead / finished) * 100)} %).${lookAtDead(batch)}${next}`,
+    ...about(milestone),
   }
 }
 
-function about(batch: StoredBatch) {
+function about({ batch, withheld }: Milestone, more: Notification['figures'] = {}) {
+  const isCancelled = batch.state === 'cancelled'
+  const unfinished = unfinishedRows(batch)
   return {
     batch: { id: batch.id, name: batch.name },
     figures: {
@@ -166,12 +198,23 @@ function about(batch: StoredBatch) {
       noMatch: batch.noMatch,
       dead: batch.dead,
       invalid: batch.invalid,
-      unfinished: unfinishedRows(batch),
+      unfinished: isCancelled ? 0 : unfinished,
+      withheld,
+      cancelled: isCancelled ? unfinished : 0,
       creditsUsed: batch.charged,
       createdAt: iso(batch.createdAt),
       completedAt: isoOrNull(batch.completedAt),
+      deadline: isoOrNull(batch.deadline),
+      lateMs: latenessOf(batch),
+      ...more,
     },
   }
+}
+
+/** How long after its deadline it was done, ms. Null: it was not. */
+function latenessOf({ state, completedAt, deadline }: StoredBatch): number | null {
+  if (state === 'cancelled' || completedAt === null || deadline === null || completedAt <= deadline) return null
+  return completedAt - deadline
 }
 
 function nameOf({ id, name }: StoredBatch): string {

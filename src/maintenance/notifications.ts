@@ -4,8 +4,10 @@ import type { Notification } from '../domain/notification.js'
 import type { Pause, PauseCause } from '../domain/pause.js'
 import { HEARTBEAT_INTERVAL_MS } from '../queue/heartbeat.js'
 import type { WorkerRegistry } from '../queue/worker-registry.js'
+import type { BatchDeadline } from '../store/schedules.js'
 import type { Milestone, Store } from '../store/store.js'
 import {
+  batchCancelledNotification,
   batchDoneNotification,
   batchLateNotification,
   batchReleasedNotification,
@@ -47,8 +49,10 @@ const LOST_AFTER_MS = 2 * HEARTBEAT_INTERVAL_MS + 2000
 const SAME_LIMIT_MS = 10_000
 /** Counting what is due reads many rows of a large batch. */
 const CREDIT_LOOK_MS = 60_000
-/** The forecast of one moment may be wrong: a batch is late when two in a row say so. */
+/** A forecast reads many rows of a large batch. */
 const DEADLINE_LOOK_MS = 60_000
+/** The forecast of one moment may be wrong: a batch will be late when two in a row say so, this far apart. */
+const LATE_AGAIN_MS = 5000
 
 /**
  * Watches store and registry for what people want to know. Each event becomes one log line and one stored notification,
@@ -65,17 +69,20 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   let creditsLookedAt = Number.NEGATIVE_INFINITY
   let isShort = false
   let deadlinesLookedAt = Number.NEGATIVE_INFINITY
-  /** Batches that the last look found late, and whether that was notified. */
-  let late: ReadonlyMap<number, boolean> = new Map()
+  /** The batches of the last look at deadlines, and whether it found them late. */
+  let deadlines: ReadonlyMap<number, boolean> = new Map()
+  /** When the batches that two looks in a row found late will be done. */
+  let willBeLate: ReadonlyMap<number, number> = new Map()
 
   return async () => {
     // The hours end and begin every day, so nobody wants to be notified.
     await notifyPauses((await ongoing()).filter(({ cause }) => cause !== 'outside_hours'))
     await notifyRateLimit()
-    for (const { text } of (await takeMilestones()).map(milestoneNotification)) logNotified(text)
+    await notifyMilestones()
     await notifyLostWorkers()
     await notifyShortCredits()
-    await notifyLateBatches()
+    // Last: milestones do not wait for a forecast.
+    await findLateBatches()
   }
 
   /** An outage that is probed is still on: neither a probe nor its failure is notified. */
@@ -87,12 +94,13 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   }
 
   async function notify(notification: Notification): Promise<void> {
-    if (parts.hasWebhook) await store.notifications.add(notification, now())
-    logNotified(notification.text)
+    logNotified(notification, parts.hasWebhook ? await store.notifications.add(notification, now()) : null)
   }
 
-  function logNotified(text: string): void {
-    log.info({ event: 'notification.created' }, text)
+  /** @param id null: it was not stored, or before */
+  function logNotified({ event, text, batch, figures }: Notification, id: number | null): void {
+    const ids = { ...(id === null ? {} : { delivery: id }), ...(batch === null ? {} : { batch: batch.id }) }
+    log.info({ event: 'notification.created', notification: event, ...ids, figures }, text)
   }
 
   async function notifyPauses(rows: readonly Pause[]): Promise<void> {
@@ -128,9 +136,36 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   }
 
   /** Stored for the webhook in the transaction that marks the batch. A crash after it loses only the log line. */
-  function takeMilestones(): Promise<readonly Milestone[]> {
-    const rules = { now: now(), deadPercent: parts.deadPercent }
-    return store.batches.takeMilestones(rules, parts.hasWebhook ? milestoneNotification : undefined)
+  async function notifyMilestones(): Promise<void> {
+    const at = now()
+    const notificationOf = (milestone: Milestone) =>
+      milestoneNotification(milestone, willBeLate.get(milestone.batch.id) ?? null, at)
+    const rules = { now: at, deadPercent: parts.deadPercent, willBeLate: [...willBeLate.keys()] }
+    const taken = await store.batches.takeMilestones(rules, parts.hasWebhook ? notificationOf : undefined)
+    for (const milestone of taken) logNotified(notificationOf(milestone), milestone.notificationId)
+  }
+
+  async function findLateBatches(): Promise<void> {
+    const ahead = await store.schedules.deadlinesAhead(now())
+    if (!isLookDue(ahead)) return
+    deadlinesLookedAt = now()
+    const { finishAt } = ahead.length > 0 ? await parts.forecast() : { finishAt: new Map<number, number>() }
+    const late = new Map<number, number>()
+    const found = new Map<number, boolean>()
+    for (const { batchId, deadline } of ahead) {
+      const end = finishAt.get(batchId) ?? null
+      const isLate = end !== null && end > deadline
+      if (isLate && deadlines.get(batchId) === true) late.set(batchId, end)
+      found.set(batchId, isLate)
+    }
+    deadlines = found
+    willBeLate = late
+  }
+
+  function isLookDue(ahead: readonly BatchDeadline[]): boolean {
+    if (ahead.some(({ batchId }) => !deadlines.has(batchId))) return true
+    const restMs = [...deadlines.values()].includes(true) ? LATE_AGAIN_MS : DEADLINE_LOOK_MS
+    return now() - deadlinesLookedAt >= restMs
   }
 
   async function notifyLostWorkers(): Promise<void> {
@@ -161,36 +196,24 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
       await notify(creditsShortNotification({ left, reserve: parts.creditReserve, due, endAt: creditsEndAt }))
     }
   }
-
-  async function notifyLateBatches(): Promise<void> {
-    if (now() - deadlinesLookedAt < DEADLINE_LOOK_MS) return
-    deadlinesLookedAt = now()
-    const schedules = await store.schedules.list()
-    const finishAts = schedules.some(({ deadline }) => deadline !== null) ? (await parts.forecast()).finishAt : null
-    const found = new Map<number, boolean>()
-    for (const { batchId, deadline } of schedules) {
-      const finishAt = finishAts?.get(batchId) ?? null
-      if (deadline === null || (now() < deadline && (finishAt ?? deadline) <= deadline)) continue
-      const batch = await store.batches.find(String(batchId))
-      if (batch === null || batch.state !== 'released') continue
-      const wasFound = late.get(batchId)
-      if (wasFound === false) await notify(batchLateNotification(batch, { deadline, finishAt, now: now() }))
-      found.set(batchId, wasFound !== undefined)
-    }
-    late = found
-  }
 }
 
-function milestoneNotification({ kind, batch }: Milestone): Notification {
+/** @param finishAt when the batch will be done; null: not known */
+function milestoneNotification(milestone: Milestone, finishAt: number | null, now: number): Notification {
+  const { kind } = milestone
   switch (kind) {
     case 'released':
-      return batchReleasedNotification(batch)
+      return batchReleasedNotification(milestone)
     case 'budget_used':
-      return budgetUsedNotification(batch)
+      return budgetUsedNotification(milestone)
     case 'many_dead':
-      return manyDeadNotification(batch)
+      return manyDeadNotification(milestone)
+    case 'late':
+      return batchLateNotification(milestone, finishAt, now)
     case 'done':
-      return batchDoneNotification(batch)
+      return batchDoneNotification(milestone)
+    case 'cancelled':
+      return batchCancelledNotification(milestone)
     default:
       return kind satisfies never
   }

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { formatRowCounts, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import type { LoadedRow } from '../domain/request.js'
+import { withheldRows } from './batch-report.js'
 import {
   type Batch,
   CAP_SQL,
@@ -36,14 +37,25 @@ export interface NewBatch extends Omit<Batch, NotSetBySubmit> {
 }
 
 export interface Milestone {
-  readonly kind: 'released' | 'budget_used' | 'many_dead' | 'done'
+  readonly kind: 'released' | 'budget_used' | 'many_dead' | 'late' | 'done' | 'cancelled'
   readonly batch: StoredBatch
+  /** Rows that its cap withholds. */
+  readonly withheld: number
+  /** If it is cancelled: the batch that took its place. Null: none did. */
+  readonly continuedBy: number | null
 }
 
-/** `deadPercent`: see `takeMilestones`. */
+export interface TakenMilestone extends Milestone {
+  /** The id of its notification. Null: none was stored. */
+  readonly notificationId: number | null
+}
+
+/** See `takeMilestones`. */
 export interface MilestoneRules {
   readonly now: number
   readonly deadPercent: number
+  /** The batches that will miss their deadline. */
+  readonly willBeLate: readonly number[]
 }
 
 export interface BatchStore {
@@ -90,12 +102,20 @@ export interface BatchStore {
    */
   idsOf(name: string): Promise<readonly number[]>
   /**
-   * What happened to batches since the last call; each milestone is returned once. `budget_used`: the cap is reached, no
-   * call is in flight, and the batch still wants more; reported again only after a release that adds budget.
-   * `many_dead`: at least 10 rows of an unfinished batch, and at least `deadPercent` of its finished rows.
+   * What happened to batches since the last call; each milestone is returned once.
+   * - `released`: again after each release that changes the caps.
+   * - `many_dead`: at least 10 rows, and at least `deadPercent` of the finished rows; once a batch.
+   * - `budget_used`: the cap is reached, no call is in flight, and the batch still wants more; again only after a release
+   *   that adds budget.
+   * - `late`: its deadline has passed, also if it is done by now, or `willBeLate` names it; once a batch.
+   * - `done`: again if it is done after a retry.
+   * - `cancelled`: after its calls in flight have ended; not if `done` was returned and nothing was retried since.
    * @param keep makes the notification for each milestone, which is stored in the transaction that marks the batch
    */
-  takeMilestones(rules: MilestoneRules, keep?: (milestone: Milestone) => Notification): Promise<readonly Milestone[]>
+  takeMilestones(
+    rules: MilestoneRules,
+    keep?: (milestone: Milestone) => Notification,
+  ): Promise<readonly TakenMilestone[]>
   /**
    * An upper bound from the counters alone: how many searches are due, and for how many batches. A
    * search that several batches want is counted for each of them.
@@ -132,9 +152,12 @@ export function batchStore(
     idsOf: (name) => connection.read((tx) => idsOf(tx, name)),
     takeMilestones: (rules, keep) =>
       connection.write(async (tx) => {
-        const milestones = await takeMilestones(tx, rules)
-        if (keep !== undefined) for (const one of milestones) await addNotification(tx, keep(one), rules.now)
-        return milestones
+        const taken: TakenMilestone[] = []
+        for (const one of await takeMilestones(tx, rules)) {
+          const notificationId = keep === undefined ? null : await addNotification(tx, keep(one), rules.now)
+          taken.push({ ...one, notificationId })
+        }
+        return taken
       }),
     dueAtMost: () => connection.read(dueAtMost),
   }
@@ -207,7 +230,8 @@ async function cancel(
   continuedBy: number | null = null,
 ): Promise<boolean> {
   const cancelled = await tx.get<{ name: string }>(
-    `update batch set state = 'cancelled', completed_at = coalesce(completed_at, @now), announced_at = @now
+    `update batch set state = 'cancelled', completed_at = coalesce(completed_at, @now), announced_at = @now,
+       cancel_notified_at = case when announced_at is not null then cast(@now as bigint) end
      where id = @batchId and state = 'released' and (completed_at is null or dead > 0 and @isContinued = 0)
      returning name`,
     { batchId, now, isContinued: Number(continuedBy !== null) },
@@ -252,29 +276,44 @@ async function named(tx: Transaction, name: string): Promise<StoredBatch[]> {
 /** Fewer dead rows may be a coincidence. */
 const FEWEST_DEAD = 10
 
+const NOTHING_IN_FLIGHT_SQL =
+  "not exists (select 1 from call $by(call_open) where call.outcome = 'sent' and call.batch_id = batch.id)"
+
 /** In the order of their notifications. Each statement marks the batches that it returns. */
 const MILESTONES: readonly { readonly kind: Milestone['kind']; readonly text: string }[] = [
   {
     kind: 'released',
-    text: `update batch set release_notified_at = @now where state = 'released' and release_notified_at is null`,
+    text: `update batch set release_notified_at = @now
+      where release_notified_at is null and (state = 'released' or state = 'cancelled' and cancel_notified_at is null)`,
   },
   {
     kind: 'many_dead',
     text: `update batch set dead_letters_notified_at = @now
-      where state = 'released' and completed_at is null and dead_letters_notified_at is null and dead >= ${FEWEST_DEAD}
+      where state = 'released' and announced_at is null and dead_letters_notified_at is null and dead >= ${FEWEST_DEAD}
         and dead * 100 >= (tagged + no_match + dead) * cast(@deadPercent as real)`,
   },
   {
     kind: 'budget_used',
     text: `update batch set through_at = @now
       where state = 'released' and pending > 0 and through_at is null and charged >= ${CAP_SQL}
-        and not exists (
-          select 1 from call $by(call_open) where call.outcome = 'sent' and call.batch_id = batch.id)`,
+        and ${NOTHING_IN_FLIGHT_SQL}`,
+  },
+  {
+    kind: 'late',
+    text: `update batch set late_notified_at = @now
+      where state = 'released' and announced_at is null and late_notified_at is null
+        and (completed_at is null and $among(id, @willBeLate)
+          or (select deadline from schedule where batch_id = batch.id) < coalesce(completed_at, @now))`,
   },
   {
     kind: 'done',
     text: `update batch set announced_at = @now
       where state = 'released' and completed_at is not null and announced_at is null`,
+  },
+  {
+    kind: 'cancelled',
+    text: `update batch set cancel_notified_at = @now
+      where state = 'cancelled' and cancel_notified_at is null and ${NOTHING_IN_FLIGHT_SQL}`,
   },
 ]
 
@@ -282,10 +321,19 @@ async function takeMilestones(tx: Transaction, rules: MilestoneRules): Promise<r
   const taken: Milestone[] = []
   for (const { kind, text } of MILESTONES) {
     const batches = await updateBatches(tx, text, { ...rules })
-    taken.push(...batches.map((batch) => ({ kind, batch })))
-    if (kind === 'done') for (const batch of batches) noteDone(tx, batch, rules.now)
+    // The order of `returning` is the engine's.
+    for (const batch of batches.toSorted((a, b) => a.id - b.id)) {
+      const continuedBy = kind === 'cancelled' ? await continuationOf(tx, batch.id) : null
+      taken.push({ kind, batch, withheld: await withheldRows(tx, batch), continuedBy })
+      if (kind === 'done') noteDone(tx, batch, rules.now)
+    }
   }
   return taken
+}
+
+async function continuationOf(tx: Transaction, continues: number): Promise<number | null> {
+  const text = "select id from batch where continues = @continues and state <> 'loading' order by id limit 1"
+  return (await tx.get<{ id: number }>(text, { continues }))?.id ?? null
 }
 
 function noteDone(tx: Transaction, batch: StoredBatch, now: number): void {

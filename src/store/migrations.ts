@@ -159,6 +159,12 @@ export const MIGRATIONS: Migrations = {
   '0022-continues': ['alter table batch add continues integer', 'alter table batch add row_options text'],
   '0023-activity-of-batches': ['alter table sample add batches text'],
   '0024-refused-of-first': ['alter table batch add refused integer not null default 0'],
+  // Batches that were cancelled before are not notified.
+  '0025-late-and-cancelled': [
+    'alter table batch add late_notified_at integer',
+    'alter table batch add cancel_notified_at integer',
+    "update batch set cancel_notified_at = created_at where state = 'cancelled'",
+  ],
 }
 
 /** The version of the schema that this program creates and expects. */

@@ -14,8 +14,11 @@ export interface StoredNotification extends Notification {
  * sending and removing sends it twice, with the same id.
  */
 export interface NotificationStore {
-  /** The same text is stored once: a new worker reports an existing pause again. */
-  add(notification: Notification, now: number): Promise<void>
+  /**
+   * The same text is stored once: a new worker reports an existing pause again. Returns the id; null: it was stored
+   * before.
+   */
+  add(notification: Notification, now: number): Promise<number | null>
   /** The oldest. Null: none. Notifications older than `notBefore` are dropped. */
   next(notBefore: number): Promise<StoredNotification | null>
   remove(id: number): Promise<void>
@@ -57,11 +60,17 @@ async function oldestOf(tx: Transaction): Promise<StoredNotification | null> {
   return { id, text, createdAt, event, batch, figures }
 }
 
-export async function addNotification(tx: Transaction, notification: Notification, now: number): Promise<void> {
+/** See `NotificationStore.add`. */
+export async function addNotification(
+  tx: Transaction,
+  notification: Notification,
+  now: number,
+): Promise<number | null> {
   const { text, ...details } = notification
-  await tx.run(
+  const added = await tx.get<{ id: number }>(
     `insert into notification (text, created_at, details) values (@text, @now, @details)
-     on conflict (text) do nothing`,
+     on conflict (text) do nothing returning id`,
     { text, now, details: JSON.stringify(details) },
   )
+  return added?.id ?? null
 }

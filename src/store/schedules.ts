@@ -11,14 +11,19 @@ export interface BatchSchedule {
   readonly deadline: number | null
 }
 
+export interface BatchDeadline {
+  readonly batchId: number
+  readonly deadline: number
+}
+
 export interface ScheduleStore {
   /**
    * For a loading batch. With `notBefore`, `releaseDue` releases it within these caps, and until then it does not count as abandoned. False:
    * it is not loading any more.
    */
   set(schedule: BatchSchedule, caps: Caps): Promise<boolean>
-  /** The schedules of batches that are neither done nor cancelled. */
-  list(): Promise<readonly BatchSchedule[]>
+  /** Deadlines after `now` of released batches that are not done and were not notified as late. */
+  deadlinesAhead(now: number): Promise<readonly BatchDeadline[]>
   /** loading → released, for each batch whose time has come. Returns their ids. */
   releaseDue(now: number): Promise<readonly number[]>
 }
@@ -26,12 +31,14 @@ export interface ScheduleStore {
 export function scheduleStore(connection: Connection): ScheduleStore {
   return {
     set: (schedule, caps) => connection.write((tx) => set(tx, schedule, caps)),
-    list: () =>
+    deadlinesAhead: (now) =>
       connection.read((tx) =>
-        tx.all<BatchSchedule>(
-          `select schedule.batch_id as "batchId", schedule.not_before as "notBefore", schedule.deadline
+        tx.all<BatchDeadline>(
+          `select schedule.batch_id as "batchId", schedule.deadline
            from schedule join batch on batch.id = schedule.batch_id
-           where batch.state <> 'cancelled' and batch.completed_at is null and batch.dropping = 0`,
+           where schedule.deadline > @now and batch.state = 'released' and batch.completed_at is null
+             and batch.late_notified_at is null`,
+          { now },
         ),
       ),
     releaseDue: (now) => connection.write((tx) => releaseDue(tx, now)),

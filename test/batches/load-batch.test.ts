@@ -168,7 +168,7 @@ describe('loading', () => {
     const batch = await loadBatch(system, batchNamed('tonight'), rows)
     await batch.release({ maxCredits: null, first: null }, { notBefore: system.now() + DAY_MS, deadline: null })
     expect(await cancelBatch(system, 'tonight')).toMatchObject({ was: 'dropped' })
-    expect(await system.store.schedules.list()).toEqual([])
+    expect(await system.store.batches.find('tonight')).toBeNull()
   })
 
   test('a worker drops an abandoned batch, without another submit', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { forecast } from '../../src/batches/estimate.js'
+import { loadBatch } from '../../src/batches/load-batch.js'
 import { pauseMessage } from '../../src/batches/pause-message.js'
 import { status } from '../../src/batches/status.js'
 import { type StatusFacts, statusMessage } from '../../src/batches/status-message.js'
@@ -9,7 +10,15 @@ import { systemClock } from '../../src/domain/clock.js'
 import { PAUSE_CAUSES } from '../../src/domain/pause.js'
 import { feed } from '../../src/maintenance/feeder.js'
 import type { Store } from '../../src/store/store.js'
-import { batchNamed, type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
+import { openProcessor } from '../processing/setup.js'
+import {
+  batchNamed,
+  type InProcessSystem,
+  queries,
+  refOf,
+  rowsOf,
+  startInProcess,
+} from '../support/in-process-system.js'
 import { limitRate } from '../support/pauses.js'
 
 /** Noon wherever this runs: the hours around it are of the same day. */
@@ -404,6 +413,26 @@ describe('the report', () => {
     const short = await finishes()
     expect(short).toMatchObject({ low: Number.NaN, all: Number.NaN })
     expect(short.first).toBeGreaterThan(system.now())
+  })
+
+  test('a batch that is over keeps its deadline, and whether it was met', async () => {
+    const deadline = system.now()
+    const submit = async (query: string, at: number) => {
+      const batch = await loadBatch(system, batchNamed(query), rowsOf([query]))
+      await batch.release({ maxCredits: null, first: null }, { notBefore: null, deadline: at })
+      return batch.id
+    }
+    const ids = [await submit('late', deadline), await submit('met', deadline + 600_000)]
+    const cancelled = await submit('cancelled', deadline)
+    await system.store.batches.cancel(cancelled, system.now())
+    for (const query of ['late', 'met'])
+      await openProcessor(system, system.settings(), { random: Math.random }).handle({ ref: refOf(query) })
+    const { batches } = await system.status()
+    const of = (id: number | undefined) => batches.find(({ batch }) => batch === id)
+    const at = new Date(deadline).toISOString()
+    expect(of(ids[0])).toMatchObject({ state: 'done', deadline: at, meets_deadline: false })
+    expect(of(ids[1])).toMatchObject({ state: 'done', meets_deadline: true })
+    expect(of(cancelled)).toMatchObject({ state: 'cancelled', deadline: at, meets_deadline: null })
   })
 
   test('the finish is not before the last delayed search', async () => {

@@ -163,6 +163,44 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
   })
 })
 
+test('a deadline has a line until the batch is over', () => {
+  const now = Date.UTC(2026, 2, 1)
+  const deadline = new Date(now - 60_000).toISOString()
+  const shown = (state: string) => {
+    const batch = {
+      batch: 1,
+      name: 'night',
+      state,
+      rows: 1,
+      tagged: 1,
+      not_before: null,
+      deadline,
+      created_at: deadline,
+    }
+    const report = {
+      queue: {
+        state: 'idle',
+        reason: 'Nothing is due.',
+        waiting: 0,
+        active: 0,
+        delayed: 0,
+        workers: 1,
+        dead_letters: 0,
+      },
+      credits: { remaining: 9, spent: 1, unknown_unseen: 0 },
+      calls_per_minute: { last: 0, limit: 5 },
+      finish_at: null,
+      batches: [batch],
+    } as unknown as StatusReport
+    return renderStatus(
+      { report, finishAt: null, unknown: null, moreBatches: 0, now },
+      openPaint(new PassThrough(), {}),
+    )
+  }
+  expect(shown('released')).toContain('has missed its deadline')
+  for (const state of ['done', 'cancelled']) expect(shown(state)).not.toContain('deadline')
+})
+
 test('calls of unknown outcome: a line for each search, the number of the others, the remedy', () => {
   const report = {
     queue: { state: 'idle', reason: 'Nothing is due.', waiting: 0, active: 0, delayed: 0, workers: 1, dead_letters: 0 },

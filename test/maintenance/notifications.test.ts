@@ -216,7 +216,7 @@ describe('notifications', () => {
         failures -= 1
         throw new UnreachableError('the disk is full')
       }
-      await notifications.add(...given)
+      return notifications.add(...given)
     }
     const look = task({ now: () => now, store: { ...system.store, notifications: { ...notifications, add } } })
     const failOnce = async () => {
@@ -325,7 +325,7 @@ describe('notifications', () => {
     await system.worker(settings)
     await until(() => channel.posts.length > 1, { timeoutMs: 120_000, what: 'both messages' })
     expect(texts()).toEqual([
-      'Batch 1 (night) is released: 4 rows, 4 unfinished. Follow with `trackyard-batch status --watch`.',
+      'Batch 1 (night) is released: 4 rows. Follow with `trackyard-batch status --watch`.',
       'Batch 1 (night) is done: 3 of 4 rows tagged, 1 dead, 3 credits used, in under a minute. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',
     ])
   })
@@ -485,34 +485,130 @@ describe('notifications', () => {
     expect(await registry.workers()).toBe(1)
   })
 
-  test('a batch that will miss its deadline is notified once, after two looks a minute apart', async () => {
+  const submitWithDeadline = async (deadline: number) => {
+    const batch = await loadBatch(system, batchNamed('night'), rowsOf(queries(3)))
+    await batch.release({ maxCredits: null, first: null }, { notBefore: null, deadline })
+    return batch.id
+  }
+
+  test('a batch that will miss its deadline is notified once, after two looks some seconds apart', async () => {
     const start = system.now()
     const deadline = start + 600_000
-    const batch = await loadBatch(system, batchNamed('night'), rowsOf(queries(3)))
-    const { id } = batch
-    await batch.release({ maxCredits: null, first: null }, { notBefore: null, deadline })
-    let [time, finishAt]: [number, number | null] = [start, null]
+    const id = await submitWithDeadline(deadline)
+    let time = start
+    let finishAt: number | null = deadline + 60_000
+    let forecasts = 0
     const look = task({
       now: () => time,
-      forecast: async () => ({ creditsEndAt: null, finishAt: new Map([[id, finishAt]]) }),
+      forecast: async () => {
+        forecasts += 1
+        return { creditsEndAt: null, finishAt: new Map([[id, finishAt]]) }
+      },
     })
-    const lookAfter = async (minutes: number) => {
-      time = start + minutes * 60_000
+    const lookAfter = async (ms: number) => {
+      time = start + ms
       await look()
-      return notified(/deadline/).length
+      return notified(/deadline,/).length
     }
+    // A forecast that is late once is none.
     expect(await lookAfter(0)).toBe(0)
+    finishAt = null
+    expect([await lookAfter(5000), await lookAfter(7000)]).toEqual([0, 0])
     finishAt = deadline + 60_000
-    expect([await lookAfter(0.5), await lookAfter(1), await lookAfter(2), await lookAfter(3)]).toEqual([0, 0, 1, 1])
-    expect(notified(/deadline/)).toEqual([
+    expect(await lookAfter(60_000)).toBe(0)
+    expect(forecasts).toBe(2)
+    expect([await lookAfter(65_000), await lookAfter(69_000)]).toEqual([0, 0])
+    expect([await lookAfter(70_000), await lookAfter(72_000), await lookAfter(74_000)]).toEqual([0, 1, 1])
+    expect(notified(/deadline,/)).toEqual([
       expect.stringMatching(/^Batch \d+ \(night\) will miss its deadline, .* done at about/),
     ])
-    finishAt = deadline - 60_000
-    expect(await lookAfter(4)).toBe(1)
+    const known = forecasts
     finishAt = null
-    expect([await lookAfter(11), await lookAfter(12), await lookAfter(13)]).toEqual([1, 2, 2])
-    expect(notified(/has missed its deadline/)).toHaveLength(1)
-    await system.store.batches.cancel(id, time)
-    expect([await lookAfter(20), await lookAfter(21)]).toEqual([2, 2])
+    expect([await lookAfter(200_000), await lookAfter(700_000)]).toEqual([1, 1])
+    expect(forecasts).toBe(known)
+  })
+
+  test('a batch that is done after its deadline says so, and batch.late comes first', async () => {
+    const start = system.now()
+    let time = start - 120_000
+    const id = await submitWithDeadline(time + 60_000)
+    const look = task({ now: () => time })
+    await look()
+    const handler = openProcessor(system, system.settings(), { random: Math.random })
+    for (const query of queries(3)) await handler.handle({ ref: refOf(query) })
+    time = system.now()
+    await look()
+    await sendAll()
+    const deadline = formatDateTime(start - 60_000)
+    const [, late, done] = channel.posts.map(({ body }) => (body as { figures: Record<string, unknown> }).figures)
+    const completedAt = Date.parse(String(done?.completedAt))
+    expect(texts()).toEqual([
+      `Batch ${id} (night) is released: 3 rows, deadline ${deadline}. Follow with \`trackyard-batch status --watch\`.`,
+      `Batch ${id} (night) has missed its deadline, ${deadline}. It was done at ${formatDateTime(completedAt)}. \`trackyard-batch export ${id}\` writes what is done so far.`,
+      expect.stringMatching(
+        new RegExp(`^Batch ${id} \\(night\\) is done, (1|2) min after its deadline \\(${deadline}\\): 3 of 3 rows`),
+      ),
+    ])
+    const deadlineIso = new Date(start - 60_000).toISOString()
+    expect(late).toMatchObject({ finishAt: done?.completedAt, deadline: deadlineIso })
+    expect(done).toMatchObject({ deadline: deadlineIso, lateMs: completedAt - (start - 60_000) })
+  })
+
+  test('a forecast that fails does not hold up what is done', async () => {
+    await submitWithDeadline(system.now() + 600_000)
+    const look = task({ forecast: () => Promise.reject(new UnreachableError('Redis is away')) })
+    await expect(look()).rejects.toThrow('Redis is away')
+    const handler = openProcessor(system, system.settings(), { random: Math.random })
+    for (const query of queries(3)) await handler.handle({ ref: refOf(query) })
+    await look()
+    expect(notified(/is done/)).toHaveLength(1)
+  })
+
+  test('a cancelled batch is sent with what is done and what was cancelled', async () => {
+    const id = await system.submit(queries(4), { first: 1 })
+    const handler = openProcessor(system, system.settings(), { random: Math.random })
+    await handler.handle({ ref: refOf('scene 1') })
+    const look = task()
+    await look()
+    await system.store.batches.cancel(id, system.now())
+    await look()
+    await look()
+    await sendAll()
+    expect(channel.posts.map(({ body }) => body)).toMatchObject([
+      { event: 'batch.released', figures: { rows: 4, unfinished: 3, withheld: 3, cancelled: 0 } },
+      { event: 'batch.budget_used', figures: { rows: 4, unfinished: 3, withheld: 3, cancelled: 0 } },
+      {
+        event: 'batch.cancelled',
+        text: `Batch ${id} (night) was cancelled: 1 of 4 rows tagged, 3 cancelled, 1 credit used. \`trackyard-batch export ${id}\` writes what is done.`,
+        batch: { id, name: 'night' },
+        figures: { rows: 4, tagged: 1, unfinished: 0, withheld: 0, cancelled: 3, creditsUsed: 1, continuedBy: null },
+      },
+    ])
+  })
+
+  test('each log line has the event, the ids and the figures as fields', async () => {
+    const [look, unsent] = [task(), task({ hasWebhook: false })]
+    const id = await system.submit(queries(2))
+    await look()
+    await system.store.pauses.add({ cause: 'operator', since: 1000, detail: 'lunch' })
+    await look()
+    await unsent()
+    const next = await system.store.notifications.next(0)
+    expect(system.log.logged('notification.created').map(({ facts }) => facts)).toEqual([
+      expect.objectContaining({
+        event: 'notification.created',
+        notification: 'batch.released',
+        delivery: next?.id,
+        batch: id,
+        figures: next?.figures,
+      }),
+      expect.objectContaining({ notification: 'queue.paused', delivery: (next?.id ?? 0) + 1 }),
+      expect.objectContaining({ notification: 'queue.paused' }),
+    ])
+    const [, paused, notStored] = system.log.logged('notification.created').map(({ facts }) => facts)
+    expect([paused, notStored].map((facts) => ['batch', 'delivery'].filter((key) => key in (facts ?? {})))).toEqual([
+      ['delivery'],
+      [],
+    ])
   })
 })

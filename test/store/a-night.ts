@@ -32,7 +32,7 @@ export async function play(store: Store, name: string, turn: number): Promise<vo
   await store.calls.expire(9000)
   await store.calls.streak()
   await store.calls.sentBetween(now - 60_000, now)
-  await store.batches.takeMilestones({ now, deadPercent: 20 })
+  await store.batches.takeMilestones({ now, deadPercent: 20, willBeLate: [] })
   await store.batches.dueAtMost()
   await store.deadLetters.get(await store.deadLetters.newest(100))
   await store.activity.sample(now, { limitPerMinute: 300, stopped: null }, 1e12)

@@ -21,7 +21,7 @@ eachWithStore((opened) => {
 
 /** The batches with this milestone since the last look. */
 async function milestones(kind: Milestone['kind'], now: number): Promise<readonly number[]> {
-  const taken = await store.batches.takeMilestones({ now, deadPercent: 100 })
+  const taken = await store.batches.takeMilestones({ now, deadPercent: 100, willBeLate: [] })
   return taken.flatMap((one) => (one.kind === kind ? [one.batch.id] : []))
 }
 

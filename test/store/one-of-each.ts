@@ -36,7 +36,7 @@ export async function oneOfEach(store: Store, change: Change = (change) => chang
   await change(() => store.pauses.add({ cause: 'operator', since: 12_000, detail: 'by hand' }))
   await change(() => store.pauses.lift('operator', true, 13_000))
   await change(() => store.account.update({ creditsRemaining: 50 }, 13_000))
-  await change(() => store.batches.takeMilestones({ now: 13_000, deadPercent: 5 }))
+  await change(() => store.batches.takeMilestones({ now: 13_000, deadPercent: 5, willBeLate: [1] }))
   await change(() => store.batches.cancel(id, 14_000))
   const dropped = await store.batches.create(newBatch())
   await change(() => store.batches.addRows(dropped, [row(1, 'x')], 15_000))
@@ -60,7 +60,7 @@ export async function readEverything(store: Store): Promise<void> {
   expect(await store.batches.find(String(id))).not.toBeNull()
   await store.batches.plan(id)
   await store.batches.compare(id, id)
-  await store.schedules.list()
+  await store.schedules.deadlinesAhead(now)
   await store.notifications.next(0)
   await store.pauses.list()
 }

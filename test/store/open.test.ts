@@ -59,6 +59,7 @@ describe('opening a store', () => {
       alter table batch drop column through_at; alter table batch drop column release_notified_at;
       alter table batch drop column dead_letters_notified_at; alter table batch drop column continues;
       alter table batch drop column row_options; alter table batch drop column refused;
+      alter table batch drop column late_notified_at; alter table batch drop column cancel_notified_at;
       alter table call drop column token;
       alter table item drop column line;
       drop index search_dead_since; drop index search_refused;

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { Store } from '../../src/store/store.js'
-import { eachWithStore, feedAll, loaded, type TempStore } from './setup.js'
+import { eachWithStore, feedAll, loaded, settle, type TempStore } from './setup.js'
 
 let temp: TempStore
 let store: Store
@@ -16,7 +16,7 @@ test('a scheduled batch is released with its caps when its time has come, once',
   const id = await loaded(store, ['a', 'b', 'c'])
   const at = { batchId: id, notBefore: 5000, deadline: 9000 }
   expect(await store.schedules.set(at, { maxCredits: 2, first: null })).toBe(true)
-  expect(await store.schedules.list()).toEqual([at])
+  expect(await store.batches.find(String(id))).toMatchObject({ notBefore: 5000, deadline: 9000 })
   expect(await store.schedules.releaseDue(4999)).toEqual([])
   expect([await stateOf(id), await feedAll(store)]).toEqual(['loading', []])
   expect(await store.schedules.releaseDue(5000)).toEqual([id])
@@ -32,7 +32,7 @@ test('a scheduled batch is not abandoned; one whose drop was interrupted is, and
   // A crash after the first step of `drop`.
   await temp.alter(`update batch set dropping = 1 where id = ${id}`)
   expect(await store.batches.dropAbandoned(0)).toBe(1)
-  expect([await stateOf(id), await store.schedules.list()]).toEqual(['gone', []])
+  expect(await stateOf(id)).toBe('gone')
   expect(await temp.reader.read((tx) => tx.all('select batch_id from schedule'))).toEqual([])
 })
 
@@ -70,4 +70,25 @@ test('nothing is scheduled that was released or dropped meanwhile', async () => 
   await store.batches.release(id, NO_CAPS, 2000)
   expect(await store.schedules.set({ batchId: id, notBefore: 5000, deadline: null }, NO_CAPS)).toBe(false)
   expect(await store.schedules.set({ batchId: 99, notBefore: 5000, deadline: null }, NO_CAPS)).toBe(false)
+})
+
+test('deadlines ahead are those of unfinished released batches that were not notified', async () => {
+  const withDeadline = async (query: string, deadline: number) => {
+    const id = await loaded(store, [query])
+    await store.schedules.set({ batchId: id, notBefore: null, deadline }, NO_CAPS)
+    return id
+  }
+  const [open, done, late, cancelled] = [
+    await withDeadline('a', 9000),
+    await withDeadline('b', 9000),
+    await withDeadline('c', 9000),
+    await withDeadline('d', 9000),
+  ]
+  await withDeadline('not released', 9000)
+  for (const id of [open, done, late, cancelled]) await store.batches.release(id, NO_CAPS, 2000)
+  await settle(store, 'b', 'answered')
+  await store.batches.cancel(cancelled, 2000)
+  await store.batches.takeMilestones({ now: 3000, deadPercent: 5, willBeLate: [late] })
+  expect(await store.schedules.deadlinesAhead(8999)).toEqual([{ batchId: open, deadline: 9000 }])
+  expect(await store.schedules.deadlinesAhead(9000)).toEqual([])
 })

@@ -47,17 +47,17 @@ describe('the timeline', () => {
       'command: Batch 1 (catalog) was released: 2 rows.',
     ])
     for (const query of ['a', 'b']) await settle(store, query, 'answered')
-    await store.batches.takeMilestones({ now: 20_000, deadPercent: 50 })
+    await store.batches.takeMilestones({ now: 20_000, deadPercent: 50, willBeLate: [] })
     await store.batches.release(id, { maxCredits: 5, first: null }, 30_000)
     expect(await entries()).toHaveLength(3)
-    expect(await store.batches.takeMilestones({ now: 30_000, deadPercent: 50 })).toEqual([])
+    expect(await store.batches.takeMilestones({ now: 30_000, deadPercent: 50, willBeLate: [] })).toEqual([])
   })
 
   test('has a batch that is done once, with what came out', async () => {
     await released(store, ['a', 'b'])
     await settle(store, 'a', 'answered')
     await settle(store, 'b', 'refused')
-    for (const now of [20_000, 30_000]) await store.batches.takeMilestones({ now, deadPercent: 50 })
+    for (const now of [20_000, 30_000]) await store.batches.takeMilestones({ now, deadPercent: 50, willBeLate: [] })
     expect(await entries()).toContain('worker: Batch 1 (catalog) is done: 1 of 2 rows tagged, 1 dead.')
     expect(await entries()).toHaveLength(2)
   })

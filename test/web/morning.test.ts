@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { granted, newBatch, refOf, released, row, statuses } from '../store/setup.js'
+import { granted, loaded, newBatch, refOf, released, row, settle, statuses } from '../store/setup.js'
 import { aNight, HOSTILE } from './night.js'
 import { setup, type TestBoard } from './setup.js'
 
@@ -282,6 +282,21 @@ describe('a batch', () => {
     expect(await board.store.batches.find(String(id))).toMatchObject({ state: 'released', first: 3 })
     expect((await board.post(`/batches/${id}/release`, { max_credits: '' })).status).toBe(303)
     expect(await board.store.batches.find(String(id))).toMatchObject({ first: null })
+  })
+
+  test('keeps its deadline when it is done, met or missed', async () => {
+    // `settle` ends calls at 11,000.
+    for (const [query, deadline] of [
+      ['early', 11_000],
+      ['late', 10_000],
+    ] as const) {
+      const id = await loaded(board.store, [query])
+      await board.store.schedules.set({ batchId: id, notBefore: null, deadline }, { maxCredits: null, first: null })
+      await board.store.batches.release(id, { maxCredits: null, first: null }, 2000)
+      await settle(board.store, query, 'answered')
+    }
+    const page = (await textOf('/batches')).replace(/<[^>]+>/g, '|')
+    expect(page.match(/deadline [^a-z]+ \w+/g)?.map((text) => text.split(' ').at(-1))).toEqual(['missed', 'met'])
   })
 
   test('is released also while Redis is away', async () => {

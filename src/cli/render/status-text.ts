@@ -108,9 +108,9 @@ function unknownOutcomes(count: number): string {
     : `, ${formatNumber(count)} calls of unknown outcome (each may have cost a credit)`
 }
 
-/** When a batch begins, and whether it will be done in time. */
+/** When a batch begins, and whether it will be done in time. Nothing of one that is over. */
 function timeLines(
-  { batch, name, not_before, deadline, meets_deadline }: BatchStatus,
+  { batch, name, state, not_before, deadline, meets_deadline }: BatchStatus,
   now: number,
   paint: Paint,
 ): string[] {
@@ -118,7 +118,7 @@ function timeLines(
   const lines: string[] = []
   if (not_before !== null)
     lines.push(`${batchName} will be released at ${formatTimeAndWait(Date.parse(not_before), now)}.`)
-  if (deadline === null) return lines
+  if (deadline === null || state === 'done' || state === 'cancelled') return lines
   const at = Date.parse(deadline)
   const isMissed = at <= now
   if (isMissed) lines.push(paint.bad(`${batchName} has missed its deadline (${formatTime(at, now)}).`))

@@ -116,15 +116,18 @@ export function doneOf({ rows, waiting, withheld, cancelled }: BatchStatus): num
 
 function Deadline({ batch }: { readonly batch: BatchStatus }) {
   const { now } = usePage()
-  if (batch.deadline === null) return null
-  const at = Date.parse(batch.deadline)
-  const isLate = at <= now || batch.meets_deadline === false
-  const forecast = at <= now ? ' missed' : isLate ? ' will be missed' : batch.meets_deadline ? ' will be met' : ''
+  const { state, deadline, meets_deadline } = batch
+  if (deadline === null || state === 'cancelled') return null
+  const at = Date.parse(deadline)
+  const isPast = state === 'done' || at <= now
+  const isLate = meets_deadline === false || (state !== 'done' && isPast)
+  const [missed, met] = isPast ? [' missed', ' met'] : [' will be missed', ' will be met']
+  const outlook = isLate ? missed : meets_deadline === true ? met : ''
   return (
     <span class={isLate ? 'tone-bad failure' : ''}>
       {' · deadline '}
       <When at={at} />
-      {forecast}
+      {outlook}
     </span>
   )
 }
