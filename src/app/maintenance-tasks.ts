@@ -76,6 +76,24 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       creditReserve: settings.creditReserve,
     },
   })
+  const writeNotifications = leased(
+    'notifications',
+    10 * SECOND,
+    notificationTask({
+      ...parts,
+      registry: queue.registry,
+      hasWebhook: parts.webhook !== null,
+      deadPercent: settings.deadLetterAlertPercent,
+      creditReserve: settings.creditReserve,
+      forecast: async () => {
+        const { credits, batches } = await status(parts, { limit: MOST_BATCHES })
+        return {
+          creditsEndAt: msOrNull(credits.last_until),
+          finishAt: new Map(batches.map(({ batch, finish_at }) => [batch, msOrNull(finish_at)])),
+        }
+      },
+    }),
+  )
   return [
     {
       name: 'send a heartbeat',
@@ -169,24 +187,10 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     {
       name: 'write notifications',
       everyMs: 2 * SECOND,
-      run: leased(
-        'notifications',
-        10 * SECOND,
-        notificationTask({
-          ...parts,
-          registry: queue.registry,
-          hasWebhook: parts.webhook !== null,
-          deadPercent: settings.deadLetterAlertPercent,
-          creditReserve: settings.creditReserve,
-          forecast: async () => {
-            const { credits, batches } = await status(parts, { limit: MOST_BATCHES })
-            return {
-              creditsEndAt: msOrNull(credits.last_until),
-              finishAt: new Map(batches.map(({ batch, finish_at }) => [batch, msOrNull(finish_at)])),
-            }
-          },
-        }),
-      ),
+      // A worker without a webhook only logs them, so one that has a webhook goes first.
+      run: async () => {
+        if (parts.webhook !== null || !(await hasWebhookElsewhere(queue))) await writeNotifications()
+      },
     },
     ...(parts.webhook === null ? [] : [sendNotifications(parts, parts.webhook)]),
   ]
@@ -197,6 +201,10 @@ const MOST_BATCHES = 200
 
 function msOrNull(iso: string | null): number | null {
   return iso === null ? null : Date.parse(iso)
+}
+
+async function hasWebhookElsewhere({ registry }: SearchQueue): Promise<boolean> {
+  return (await registry.live()).some(({ facts }) => facts?.hasWebhook === true)
 }
 
 /** A separate task: a webhook that hangs must not delay the log. */

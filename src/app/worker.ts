@@ -75,7 +75,14 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
   // Before `worker.started` is logged: `down` waits only for registered workers, then stops Redis.
   const startedAt = parts.now()
   let searching: { activeJobs(): number } | null = null
-  const facts = () => ({ host: hostname(), pid: process.pid, startedAt, inFlight: searching?.activeJobs() ?? 0 })
+  const hasWebhook = settings.webhookUrl !== null
+  const facts = () => ({
+    host: hostname(),
+    pid: process.pid,
+    startedAt,
+    inFlight: searching?.activeJobs() ?? 0,
+    hasWebhook,
+  })
   await queue.registry.heartbeat({ id: workerId, writeFailure: null, facts: { ...facts(), mismatches: [] } })
   // `down` may have been called during a long start: then this worker must not make a call.
   if (await queue.registry.isStopRequested()) return alreadyStoppedService(cleanup)

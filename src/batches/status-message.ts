@@ -65,7 +65,7 @@ function mismatchMessage({ mismatches }: StatusFacts): string {
   if (first === undefined) return ''
   const more =
     others.length === 0 ? '' : ` (${others.length} more such ${others.length === 1 ? 'setting' : 'settings'})`
-  return `The worker with pid ${first.pid} on ${first.host} has ${first.setting} ${first.here}, others have ${first.inForce}${more}: set the same value everywhere.`
+  return `In the worker with pid ${first.pid} on ${first.host}, ${first.setting} is ${first.here}, in others ${first.inForce}${more}: set the same value everywhere.`
 }
 
 function explainState(facts: StatusFacts): StatusMessage {

@@ -5,9 +5,9 @@ import type { SearchQueue } from '../queue/search-queue.js'
 import type { SettingMismatch } from '../queue/worker-registry.js'
 
 /**
- * Settings that all workers must share: with different ones, a worker would spend what another keeps in reserve, or take
- * the calls that another has in flight for lost. The worker that sets the rate limit, and keeps the active hours, publishes
- * its own. Any other worker logs a warning for each that differs, once per value.
+ * Settings that all workers must share: with different ones, a worker would spend what another keeps in reserve, take the
+ * calls that another has in flight for lost, or send no notifications. The worker that sets the rate limit, and keeps the
+ * active hours, publishes its own. Any other worker logs a warning for each that differs, once per value.
  */
 export interface SettingsAgreement {
   /** For the worker that sets the rate limit. */
@@ -20,7 +20,7 @@ export interface SettingsAgreement {
 
 export function settingsAgreement(parts: {
   readonly queue: Pick<SearchQueue, 'registry'>
-  readonly settings: Pick<Settings, 'rateLimit' | 'creditReserve' | 'requestTimeoutMs' | 'activeHours'>
+  readonly settings: Pick<Settings, 'rateLimit' | 'creditReserve' | 'requestTimeoutMs' | 'activeHours' | 'webhookUrl'>
   readonly log: Logger
 }): SettingsAgreement {
   const { settings, log } = parts
@@ -31,6 +31,8 @@ export function settingsAgreement(parts: {
     ['TRACKYARD_CREDIT_RESERVE', String(settings.creditReserve)],
     ['TRACKYARD_REQUEST_TIMEOUT_MS', String(settings.requestTimeoutMs)],
     ['TRACKYARD_ACTIVE_HOURS', hours === null ? 'always' : hoursInWords({ hours: hours.hours.text, zone: hours.zone })],
+    // The address is secret.
+    ['TRACKYARD_WEBHOOK_URL', settings.webhookUrl === null ? 'not set' : 'set'],
   ])
   let known = new Map(own)
   return {

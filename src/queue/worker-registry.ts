@@ -69,6 +69,8 @@ export interface WorkerFacts {
   readonly startedAt: number
   /** Calls in flight. */
   readonly inFlight: number
+  /** Whether it sends notifications. */
+  readonly hasWebhook: boolean
   /** Settings that differ from what is published for all. */
   readonly mismatches: readonly SettingMismatch[]
 }
@@ -248,10 +250,12 @@ async function getString(redis: RedisClient, key: string): Promise<string | null
 }
 
 function liveWorker(id: string, json: string): LiveWorker {
-  const { host, pid, startedAt, inFlight, mismatches } = fieldsOf(json)
+  const { host, pid, startedAt, inFlight, hasWebhook, mismatches } = fieldsOf(json)
   const isKnown =
     typeof host === 'string' && typeof pid === 'number' && typeof startedAt === 'number' && typeof inFlight === 'number'
-  const facts = isKnown ? { host, pid, startedAt, inFlight, mismatches: parseMismatches(mismatches) } : null
+  const facts = isKnown
+    ? { host, pid, startedAt, inFlight, hasWebhook: hasWebhook === true, mismatches: parseMismatches(mismatches) }
+    : null
   return { id, facts, writeFailure: parseWriteFailure(json) }
 }
 

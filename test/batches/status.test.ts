@@ -89,7 +89,7 @@ describe('the status message', () => {
   test('names a worker with another setting than the others', () => {
     const differs = { setting: 'TRACKYARD_CREDIT_RESERVE', here: '0', inForce: '100', host: 'night-box', pid: 4711 }
     expect(said({ due: 5, mismatches: [differs] }).reason).toMatch(
-      /due\. The worker with pid 4711 on night-box has TRACKYARD_CREDIT_RESERVE 0, others have 100: set the same value everywhere\.$/,
+      /due\. In the worker with pid 4711 on night-box, TRACKYARD_CREDIT_RESERVE is 0, in others 100: set the same value everywhere\.$/,
     )
     expect(said({ mismatches: [differs, differs, differs] }).reason).toContain('100 (2 more such settings): set')
   })

@@ -448,7 +448,7 @@ describe('down and a heartbeat of a process that is not here', () => {
   async function openRegistry() {
     const { pid } = spawnSync('true')
     const queue = await openSearchQueue({ connection: { url: desk.redis.url }, log: silentLogger })
-    const facts = { host: hostname(), pid, startedAt: Date.now(), inFlight: 0, mismatches: [] }
+    const facts = { host: hostname(), pid, startedAt: Date.now(), inFlight: 0, hasWebhook: false, mismatches: [] }
     return { queue, heartbeat: () => queue.registry.heartbeat({ id: 'gone', writeFailure: null, facts }) }
   }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { secret } from '../../src/config/secret.js'
 import { settingsAgreement } from '../../src/control/shared-settings.js'
 import { type InProcessSystem, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
@@ -15,6 +16,7 @@ const SHARED: Parameters<typeof settingsAgreement>[0]['settings'] = {
   creditReserve: 20,
   requestTimeoutMs: 5000,
   activeHours: null,
+  webhookUrl: null,
 }
 const NIGHT = { TRACKYARD_ACTIVE_HOURS: '22:00-06:00', TRACKYARD_TIME_ZONE: 'Asia/Kolkata' }
 
@@ -41,12 +43,16 @@ test('a worker whose setting is not in force warns once for each value, naming b
   expect(await compared()).toBe(4)
   await publish({ activeHours: system.settings(NIGHT).activeHours })
   expect(await compared()).toBe(5)
+  await publish({ webhookUrl: secret('https://hooks.test/T0P-SECRET') })
+  expect(await compared()).toBe(6)
+  expect(JSON.stringify(system.log.lines)).not.toContain('T0P-SECRET')
   expect(found()).toMatchObject([
     { setting: 'TRACKYARD_RATE_LIMIT', here: '300', inForce: '100' },
     { setting: 'TRACKYARD_RATE_LIMIT', here: '300', inForce: 'auto' },
     { setting: 'TRACKYARD_CREDIT_RESERVE', here: '20', inForce: '0' },
     { setting: 'TRACKYARD_REQUEST_TIMEOUT_MS', here: '5000', inForce: '9000' },
     { setting: 'TRACKYARD_ACTIVE_HOURS', here: 'always', inForce: '22:00-06:00, Asia/Kolkata' },
+    { setting: 'TRACKYARD_WEBHOOK_URL', here: 'not set', inForce: 'set' },
   ])
 })
 
@@ -64,7 +70,7 @@ test('the first worker sets the rate limit, and the second one warns of all that
   let { reason } = (await system.status()).queue
   const isNamed = async () => {
     reason = (await system.status()).queue.reason
-    return reason.includes('has TRACKYARD_RATE_LIMIT 2000, others have 1000 (2 more such settings): set the same')
+    return reason.includes('TRACKYARD_RATE_LIMIT is 2000, in others 1000 (2 more such settings): set the same')
   }
   await until(isNamed, { timeoutMs: 40_000, what: () => `status to name the settings; it says: ${reason}` })
   expect((await system.queue.throttle.rate())?.callsPerMinute).toBe(1000)

@@ -272,6 +272,20 @@ describe('notifications', () => {
     expect(seen.map(({ url }) => url)).toEqual([new URL(channel.url).host])
   })
 
+  test('a worker with a webhook sends what one without it sees first', async () => {
+    await system.worker()
+    await system.submit(queries(1))
+    await until(() => notified(/^Batch 1 .* is done/).length > 0, { timeoutMs: 120_000, what: 'its log line' })
+    await system.worker({ TRACKYARD_WEBHOOK_URL: channel.url })
+    await system.submit(queries(1, 'other'), { name: 'second' })
+    await until(() => notified(/^Batch 2 .* is done/).length > 0, { timeoutMs: 120_000, what: 'the other log line' })
+    await until(() => channel.posts.length === 2, { timeoutMs: 60_000, what: 'both messages' })
+    expect(texts()).toEqual([
+      expect.stringMatching(/^Batch 2 .* is released/),
+      expect.stringMatching(/^Batch 2 .* is done/),
+    ])
+  })
+
   test('a hanging webhook does not delay a stop; the next worker sends the rest', async () => {
     const settings = { TRACKYARD_WEBHOOK_URL: channel.url }
     channel.answers.push(HANGS)

@@ -201,7 +201,7 @@ describe('damaged values', () => {
 test('live workers are told with where they run; one of an earlier version without', async () => {
   const { registry } = await open.queue()
   const mismatches = [{ setting: 'TRACKYARD_CREDIT_RESERVE', here: '0', inForce: '100' }]
-  const facts = { host: 'night-box', pid: 4711, startedAt: 2000, inFlight: 3, mismatches }
+  const facts = { host: 'night-box', pid: 4711, startedAt: 2000, inFlight: 3, hasWebhook: true, mismatches }
   const writeFailure = { kind: 'save', since: 1, cause: 'the disk is full' } as const
   await registry.heartbeat({ id: 'b', writeFailure, facts })
   await registry.heartbeat({ id: 'a', writeFailure: null })
