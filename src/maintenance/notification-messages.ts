@@ -8,7 +8,14 @@ import {
   pluralize,
 } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
-import { type Pause, type PauseCause, pauseNextStep, pauseSummary, resumedSummary } from '../domain/pause.js'
+import {
+  isForCredits,
+  type Pause,
+  type PauseCause,
+  pauseNextStep,
+  pauseSummary,
+  resumedSummary,
+} from '../domain/pause.js'
 import { releaseCommand, type StoredBatch, unfinishedRows } from '../store/batch-row.js'
 import { rateLimitSummary } from '../store/pauses.js'
 import type { Milestone } from '../store/store.js'
@@ -18,11 +25,20 @@ import type { Milestone } from '../store/store.js'
  * the counters of the store. `status` shows more.
  */
 
-/** @param due an upper bound: a search that several batches want counts for each of them */
+/**
+ * @param due an upper bound: a search that several batches want counts for each of them
+ * @param missing credits for all due searches; null: not known
+ */
 export function pausedNotification(
   pause: Pause,
   due: { readonly searches: number; readonly batches: number },
+  missing: number | null,
 ): Notification {
+  const creditsMissing = isForCredits(pause.cause) ? missing : null
+  const short =
+    creditsMissing === null || creditsMissing === 0
+      ? ''
+      : `, ${pluralize(creditsMissing, 'credit')} ${creditsMissing === 1 ? 'is' : 'are'} missing`
   const atMost = due.batches > 1 ? 'Up to ' : ''
   const wait = due.searches === 1 ? '1 search waits' : `${pluralize(due.searches, 'search')} wait`
   const since = formatDateTime(pause.since)
@@ -30,9 +46,15 @@ export function pausedNotification(
   const next = pauseNextStep(pause.cause, { follows: 'unknown' })
   return {
     event: 'queue.paused',
-    text: `${pauseSummary(pause, since)} ${atMost}${wait}. ${next}`,
+    text: `${pauseSummary(pause, since)} ${atMost}${wait}${short}. ${next}`,
     batch: null,
-    figures: { cause: pause.cause, since: iso(pause.since), detail: pause.detail, searchesDueAtMost: due.searches },
+    figures: {
+      cause: pause.cause,
+      since: iso(pause.since),
+      detail: pause.detail,
+      searchesDueAtMost: due.searches,
+      creditsMissing,
+    },
   }
 }
 
@@ -51,7 +73,7 @@ export function resumedNotification(
     event: 'queue.resumed',
     text: summary + next,
     batch: null,
-    figures: { causes: lifted.join(','), stillPaused: stillPaused.join(','), creditsRemaining: creditsLeft },
+    figures: { causes: lifted, stillPaused, creditsRemaining: creditsLeft },
   }
 }
 
@@ -95,12 +117,17 @@ export function creditsShortNotification(credits: {
   }
 }
 
-export function workerLostNotification(worker: string): Notification {
+/** @param running how many workers run now, also one that took its place */
+export function workerLostNotification(worker: string, running: number): Notification {
+  const next =
+    running === 0
+      ? 'No worker runs now: look at its log, then start another one.'
+      : `${pluralize(running, 'worker')} ${running === 1 ? 'runs' : 'run'} now and ${running === 1 ? 'takes' : 'take'} its searches. Look at its log.`
   return {
     event: 'worker.lost',
-    text: `Worker ${worker} was lost: it sends no heartbeat and did not stop by itself. Its searches go to the other workers. Look at its log, then start another one.`,
+    text: `Worker ${worker} was lost: it sends no heartbeat and did not stop by itself. ${next}`,
     batch: null,
-    figures: { worker },
+    figures: { worker, workersRunning: running },
   }
 }
 

@@ -1,7 +1,7 @@
 import { backoffMs, LONG_RATE_LIMIT_MS } from '../domain/backoff.js'
 import type { Logger } from '../domain/logger.js'
 import type { Notification } from '../domain/notification.js'
-import type { Pause, PauseCause } from '../domain/pause.js'
+import { isForCredits, type Pause, type PauseCause } from '../domain/pause.js'
 import { HEARTBEAT_INTERVAL_MS } from '../queue/heartbeat.js'
 import type { WorkerRegistry } from '../queue/worker-registry.js'
 import type { BatchDeadline } from '../store/schedules.js'
@@ -24,7 +24,7 @@ import type { Webhook } from './webhook.js'
 
 export interface NotificationParts {
   readonly store: Pick<Store, 'pauses' | 'batches' | 'schedules' | 'account' | 'notifications' | 'reports' | 'timeline'>
-  readonly registry: Pick<WorkerRegistry, 'missing' | 'unregister'>
+  readonly registry: Pick<WorkerRegistry, 'missing' | 'unregister' | 'workers'>
   /** Whether a webhook is configured. */
   readonly hasWebhook: boolean
   /** A batch with at least this share of dead rows is notified; percent. */
@@ -49,6 +49,8 @@ const LOST_AFTER_MS = 2 * HEARTBEAT_INTERVAL_MS + 2000
 const SAME_LIMIT_MS = 10_000
 /** Counting what is due reads many rows of a large batch. */
 const CREDIT_LOOK_MS = 60_000
+/** More than happens between a shortage and a top-up that matters. */
+const MOST_ENTRIES = 200
 /** A forecast reads many rows of a large batch. */
 const DEADLINE_LOOK_MS = 60_000
 /** The forecast of one moment may be wrong: a batch will be late when two in a row say so, this far apart. */
@@ -67,7 +69,8 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   let limit: { readonly until: number; readonly seenAt: number } | null = null
   let missingSince: ReadonlyMap<string, number> = new Map()
   let creditsLookedAt = Number.NEGATIVE_INFINITY
-  let isShort = false
+  /** The notified shortage, and the credits seen last; null: none was notified. */
+  let short: { readonly since: number; readonly left: number } | null = null
   let deadlinesLookedAt = Number.NEGATIVE_INFINITY
   /** The batches of the last look at deadlines, and whether it found them late. */
   let deadlines: ReadonlyMap<number, boolean> = new Map()
@@ -97,9 +100,9 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     logNotified(notification, parts.hasWebhook ? await store.notifications.add(notification, now()) : null)
   }
 
-  /** @param id null: it was not stored, or before */
-  function logNotified({ event, text, batch, figures }: Notification, id: number | null): void {
-    const ids = { ...(id === null ? {} : { delivery: id }), ...(batch === null ? {} : { batch: batch.id }) }
+  /** @param delivery null: it was not stored, or before */
+  function logNotified({ event, text, batch, figures }: Notification, delivery: number | null): void {
+    const ids = { delivery, batch: batch?.id ?? null }
     log.info({ event: 'notification.created', notification: event, ...ids, figures }, text)
   }
 
@@ -113,7 +116,8 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     }
     if (fresh.length > 0) {
       const due = await store.batches.dueAtMost()
-      for (const row of fresh) await notify(pausedNotification(row, due))
+      const missing = fresh.some(({ cause }) => isForCredits(cause)) ? await creditsMissing() : null
+      for (const row of fresh) await notify(pausedNotification(row, due, missing))
     }
     notifiedPauses = new Map(rows.map((row) => [row.cause, row.since]))
   }
@@ -175,7 +179,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
       if (now() - since < LOST_AFTER_MS) continue
       // Unregistered first: a crash after this loses the notification. Otherwise every worker would send it.
       await registry.unregister(id)
-      const notification = workerLostNotification(id)
+      const notification = workerLostNotification(id, await registry.workers())
       await store.timeline.add({ at: since, kind: 'worker_lost', by: 'worker', what: notification.text })
       await notify(notification)
     }
@@ -184,17 +188,42 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   async function notifyShortCredits(): Promise<void> {
     const { creditsRemaining: left } = await store.account.get()
     if (left === null) return
-    const usable = Math.max(0, left - parts.creditReserve)
     // The bound counts a search once for each batch that wants it. An exact count is needed only if it exceeds the credits.
-    if ((await store.batches.dueAtMost()).searches <= usable) isShort = false
-    else if (!isShort && now() - creditsLookedAt >= CREDIT_LOOK_MS) {
-      creditsLookedAt = now()
-      const { due } = await store.reports.totals(now())
-      isShort = due > usable
-      if (!isShort) return
-      const { creditsEndAt } = await parts.forecast()
-      await notify(creditsShortNotification({ left, reserve: parts.creditReserve, due, endAt: creditsEndAt }))
+    if ((await store.batches.dueAtMost()).searches <= usableOf(left)) {
+      short = null
+      return
     }
+    if (short !== null && !(await isToppedUp(short, left))) {
+      short = { ...short, left }
+      return
+    }
+    if (short === null && now() - creditsLookedAt < CREDIT_LOOK_MS) return
+    short = null
+    creditsLookedAt = now()
+    const { due } = await store.reports.totals(now())
+    if (due <= usableOf(left)) return
+    const { creditsEndAt } = await parts.forecast()
+    await notify(creditsShortNotification({ left, reserve: parts.creditReserve, due, endAt: creditsEndAt }))
+    short = { since: now(), left }
+  }
+
+  /** After a top-up that does not suffice, the shortage is a new one. A rise that corrects a count is no top-up. */
+  async function isToppedUp({ since, left: before }: { since: number; left: number }, left: number): Promise<boolean> {
+    if (left <= before) return false
+    const entries = await store.timeline.list(MOST_ENTRIES, { from: since, to: now() })
+    return entries.some(({ kind }) => kind === 'credits_topped_up')
+  }
+
+  function usableOf(left: number): number {
+    return Math.max(0, left - parts.creditReserve)
+  }
+
+  /** For all due searches. Null: the balance is not known. */
+  async function creditsMissing(): Promise<number | null> {
+    const { creditsRemaining: left } = await store.account.get()
+    if (left === null) return null
+    const { due } = await store.reports.totals(now())
+    return Math.max(0, due - usableOf(left))
   }
 }
 

@@ -60,8 +60,11 @@ export interface TimeRange {
 
 export interface TimelineStore {
   add(entry: TimelineEntry): Promise<void>
-  /** Newest first. */
-  list(limit: number, between?: TimeRange): Promise<readonly TimelineEntry[]>
+  /**
+   * Newest first.
+   * @param of of this time; what happened later is included if it is about that batch
+   */
+  list(limit: number, of?: TimeRange & { readonly batchId?: number }): Promise<readonly TimelineEntry[]>
   /** Drops entries from before that. */
   prune(before: number): Promise<void>
 }
@@ -69,10 +72,12 @@ export interface TimelineStore {
 export function timelineStore(connection: Connection, reader: Connection): TimelineStore {
   return {
     add: (entry) => connection.write(async (tx) => addEntry(tx, entry)),
-    list: (limit, between) => {
-      const during = between === undefined ? '' : 'where at >= @from and at <= @to'
+    list: (limit, of) => {
+      const during = of === undefined ? '' : 'where at >= @from and (at <= @to or what like @about)'
       const text = `select at, kind, actor as by, what from timeline ${during} order by id desc limit @limit`
-      return reader.read((tx) => tx.all<TimelineEntry>(text, { limit, ...between }))
+      const about = of?.batchId === undefined ? '' : `Batch ${of.batchId} (%`
+      const parameters = of === undefined ? { limit } : { limit, from: of.from, to: of.to, about }
+      return reader.read((tx) => tx.all<TimelineEntry>(text, parameters))
     },
     prune: async (before) => {
       await connection.write((tx) => tx.run('delete from timeline where at < @before', { before }))

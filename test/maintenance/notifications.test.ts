@@ -9,7 +9,11 @@ import { NEVER_ABORTED } from '../../src/domain/abortable.js'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { formatDateTime } from '../../src/domain/format.js'
 import { NOTIFICATION_EVENTS } from '../../src/domain/notification.js'
-import { pausedNotification, resumedNotification } from '../../src/maintenance/notification-messages.js'
+import {
+  pausedNotification,
+  resumedNotification,
+  workerLostNotification,
+} from '../../src/maintenance/notification-messages.js'
 import { notificationSender, notificationTask } from '../../src/maintenance/notifications.js'
 import { openProcessor } from '../processing/setup.js'
 import { proxyServer, withServer } from '../support/connect-proxy.js'
@@ -43,16 +47,30 @@ describe('notification texts', () => {
   test('carry figures and the next command', () => {
     const pause = { cause: 'reserve', since: 1, detail: '20 credits are left.' } as const
     const since = new Date(1).toLocaleString('sv-SE')
-    expect(pausedNotification(pause, { searches: 70, batches: 1 }).text).toBe(
+    expect(pausedNotification(pause, { searches: 70, batches: 1 }, null).text).toBe(
       `Paused: at the credit reserve since ${since} (20 credits are left). 70 searches wait. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker. \`trackyard-batch status\` tells whether calls then resume by themselves.`,
     )
-    expect(pausedNotification(pause, { searches: 90, batches: 2 }).text).toMatch(/\. Up to 90 searches wait\. Top up/)
+    expect(pausedNotification(pause, { searches: 90, batches: 2 }, 45).text).toMatch(
+      /\. Up to 90 searches wait, 45 credits are missing\. Top up/,
+    )
+    const byHand = pausedNotification({ ...pause, cause: 'operator' }, { searches: 90, batches: 1 }, 45)
+    expect(byHand).toMatchObject({
+      text: expect.stringContaining('90 searches wait. Run'),
+      figures: { creditsMissing: null },
+    })
+    expect(workerLostNotification('w1', 0).text).toMatch(
+      /No worker runs now: look at its log, then start another one\.$/,
+    )
+    expect(workerLostNotification('w1', 2).text).toMatch(/2 workers run now and take its searches\. Look at its log\.$/)
     expect(resumedNotification(['no_credits'], [], 500).text).toBe(
       'Resumed (was paused: no credits); 500 credits left. Follow with `trackyard-batch status --watch`.',
     )
-    expect(resumedNotification(['no_credits'], ['operator'], null).text).toMatch(
-      /^Pause ended \(no credits\)\. Still paused \(by hand\): see `trackyard-batch status/,
-    )
+    expect(resumedNotification(['no_credits'], ['operator'], null)).toMatchObject({
+      text: expect.stringMatching(
+        /^Pause ended \(no credits\)\. Still paused \(by hand\): see `trackyard-batch status/,
+      ),
+      figures: { causes: ['no_credits'], stillPaused: ['operator'] },
+    })
   })
 })
 
@@ -470,6 +488,35 @@ describe('notifications', () => {
     ])
   })
 
+  test('a top-up that does not suffice is a new shortage; a corrected count is none', async () => {
+    const { account, pauses } = system.store
+    let now = system.now()
+    let correction = 0
+    const get = async () => {
+      const known = await account.get()
+      return { ...known, creditsRemaining: (known.creditsRemaining ?? 0) + correction }
+    }
+    const look = task({ now: () => now, store: { ...system.store, account: { ...account, get } } })
+    const missing = async (creditsRemaining: number) => {
+      now += 1000
+      await account.update({ creditsRemaining }, now)
+      await look()
+      const [last] = notified(/^Credits/).slice(-1)
+      return [notified(/^Credits/).length, Number(/Top up (\d+)/.exec(last ?? '')?.[1])]
+    }
+    await system.submit(queries(10))
+    expect(await missing(3)).toEqual([1, 7])
+    await pauses.add({ cause: 'no_credits', since: now, detail: 'Out of credits' })
+    expect(await missing(0)).toEqual([1, 7])
+    expect(notified(/^Paused/)).toEqual([expect.stringContaining('10 searches wait, 10 credits are missing. Top up.')])
+    correction = 2
+    expect(await missing(0)).toEqual([1, 7])
+    correction = 0
+    expect(await missing(8)).toEqual([2, 2])
+    expect(await missing(7)).toEqual([2, 2])
+    expect(await missing(9)).toEqual([3, 1])
+  })
+
   test('a worker that is lost is notified once; one that stops is not', async () => {
     const { registry } = system.queue
     await registry.heartbeat({ id: 'killed', writeFailure: null })
@@ -495,7 +542,7 @@ describe('notifications', () => {
     await look()
     await look()
     await task()()
-    expect(notified(/^Worker/)).toEqual([expect.stringMatching(/^Worker killed was lost/)])
+    expect(notified(/^Worker/)).toEqual([expect.stringMatching(/^Worker killed was lost.* 1 worker runs now/)])
     expect(await registry.workers()).toBe(1)
   })
 
@@ -616,13 +663,8 @@ describe('notifications', () => {
         batch: id,
         figures: next?.figures,
       }),
-      expect.objectContaining({ notification: 'queue.paused', delivery: (next?.id ?? 0) + 1 }),
-      expect.objectContaining({ notification: 'queue.paused' }),
-    ])
-    const [, paused, notStored] = system.log.logged('notification.created').map(({ facts }) => facts)
-    expect([paused, notStored].map((facts) => ['batch', 'delivery'].filter((key) => key in (facts ?? {})))).toEqual([
-      ['delivery'],
-      [],
+      expect.objectContaining({ notification: 'queue.paused', delivery: (next?.id ?? 0) + 1, batch: null }),
+      expect.objectContaining({ notification: 'queue.paused', delivery: null, batch: null }),
     ])
   })
 })

@@ -106,6 +106,24 @@ describe('the timeline', () => {
   })
 })
 
+test('a time has what happened then, and later entries of a batch', async () => {
+  for (const [id, query, now] of [
+    [1, 'a', 5000],
+    [2, 'b', 6000],
+    [3, 'c', 7000],
+  ] as const) {
+    await released(store, [query])
+    await store.batches.cancel(id, now)
+  }
+  const whats = async (batchId?: number) =>
+    (await store.timeline.list(9, { from: 5000, to: 6000, ...(batchId === undefined ? {} : { batchId }) })).map(
+      ({ what }) => what,
+    )
+  const first = ['Batch 2 (catalog) was cancelled.', 'Batch 1 (catalog) was cancelled.']
+  expect(await whats()).toEqual(first)
+  expect(await whats(3)).toEqual(['Batch 3 (catalog) was cancelled.', ...first])
+})
+
 describe('an outage with failed probes', () => {
   const DOWN = { cause: 'outage', detail: 'HTTP 503' } as const
   let worker: Store

@@ -26,11 +26,8 @@ const MOST_ENTRIES = 200
 
 /** What happened while a batch ran: whatever stopped it concerned all batches. */
 export function batchTimeline(batch: Batch, timeline: TimelineStore, now: number): Promise<readonly TimelineEntry[]> {
-  return timeline.list(MOST_ENTRIES, { from: batch.createdAt, to: (batch.completedAt ?? now) + A_MINUTE_MS })
+  return timeline.list(MOST_ENTRIES, { from: batch.createdAt, to: batch.completedAt ?? now, batchId: batch.id })
 }
-
-/** The entry about the end of a batch is written shortly after its `completedAt`. */
-const A_MINUTE_MS = 60_000
 
 export function Timeline({ entries }: { readonly entries: readonly TimelineEntry[] }) {
   return (
