@@ -9,8 +9,9 @@ import type { Settings } from '../config/settings.js'
 import { requireCompatibleApi } from '../control/same-api.js'
 import { type AdjustableClock, adjustableClock, type Clock } from '../domain/clock.js'
 import { ReportedError, splitHint } from '../domain/errors.js'
-import { formatDuration, formatNumber, pluralize } from '../domain/format.js'
+import { formatDuration, formatNumber, formatTime, pluralize } from '../domain/format.js'
 import { silentLogger } from '../domain/logger.js'
+import { LATE_NOTIFICATION_MS, NOTIFICATION_LIFETIME_MS } from '../domain/notification.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
 import { installedVersion, notInstalled } from '../queue/private-redis/redis-server.js'
@@ -66,8 +67,9 @@ export async function* runChecks(from: { readonly env: Environment; readonly cwd
     const clock = adjustableClock()
     const store = await storeCheck(settings, clock, cleanup)
     const redis = await redisChecks(settings, store.opened, clock, cleanup)
+    const notifications = await notificationCheck(settings, store.opened, clock)
     const api = await apiChecks(settings, store.opened, cleanup)
-    return [store.check, ...redis, ...api]
+    return [store.check, ...redis, notifications, ...api]
   })
 }
 
@@ -152,6 +154,24 @@ async function redisChecks(
     return warnings.map((each) => warning('Redis', ...sentences(each)))
   } catch (error) {
     return [explained('Redis', error)]
+  }
+}
+
+/** Reads the store, and sends nothing: a test message could be mistaken for news. */
+async function notificationCheck({ webhookUrl }: Settings, store: Store | null, { now }: Clock): Promise<Check> {
+  const name = 'notifications'
+  const webhook = webhookUrl === null ? 'TRACKYARD_WEBHOOK_URL is not set' : 'TRACKYARD_WEBHOOK_URL is set'
+  if (store === null) return ok(name, webhook)
+  try {
+    const { count, since } = await store.notifications.pending(now() - NOTIFICATION_LIFETIME_MS)
+    if (since === null || now() - since < LATE_NOTIFICATION_MS) return ok(name, webhook)
+    return warning(
+      name,
+      `${webhook}; ${formatNumber(count)} ${count === 1 ? 'waits' : 'wait'} since ${formatTime(since, now())}`,
+      'See `webhook.failed` in the log of the worker, and check its TRACKYARD_WEBHOOK_URL.',
+    )
+  } catch (error) {
+    return explained(name, error)
   }
 }
 

@@ -43,6 +43,14 @@ export interface StatusReport {
   readonly calls_per_minute: { readonly limit: number | null; readonly last: number }
   /** When all due searches will be done at the current rate; null when nothing is due or no calls are made. */
   readonly finish_at: string | null
+  readonly notifications: {
+    /** Stored for the webhook, and not accepted by it yet. */
+    readonly pending: number
+    /** When the oldest of them was stored; null: there is none. */
+    readonly since: string | null
+    /** Live workers with a webhook. */
+    readonly senders: number
+  }
   /** What happened, newest first. */
   readonly timeline: readonly TimelineStatus[]
   /** Live workers, the oldest first. */

@@ -1,6 +1,7 @@
 import type { Settings } from '../config/settings.js'
 import { type HoursInForce, parseActiveHours, type ZonedHours } from '../domain/active-hours.js'
 import { isoOrNull } from '../domain/format.js'
+import { NOTIFICATION_LIFETIME_MS } from '../domain/notification.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { LiveWorker } from '../queue/worker-registry.js'
 import type { BatchReport, Store, WhichBatches } from '../store/store.js'
@@ -9,7 +10,7 @@ import { creditsEndMessage, isRateLimitedRepeatedly, statusMessage } from './sta
 import type { BatchStatus, StatusReport, WorkerStatus } from './status-report.js'
 
 export interface StatusParts {
-  readonly store: Pick<Store, 'reports' | 'pauses' | 'account' | 'timeline'>
+  readonly store: Pick<Store, 'reports' | 'pauses' | 'account' | 'timeline' | 'notifications'>
   /** Null: Redis is unreachable or not started. The report then comes from the store alone. */
   readonly queue: Pick<SearchQueue, 'searches' | 'throttle' | 'registry'> | null
   /** Why Redis is unreachable, one sentence. Default null: it is not started. */
@@ -28,7 +29,7 @@ const HOUR_MS = 60 * 60 * 1000
  */
 export async function status(parts: StatusParts, which: WhichBatches = { limit: 20 }): Promise<StatusReport> {
   const now = parts.now()
-  const [{ batches, totals, needs }, pauses, watch, probing, account, hours, overriddenUntil, timeline] =
+  const [{ batches, totals, needs }, pauses, watch, probing, account, hours, overriddenUntil, timeline, notifications] =
     await Promise.all([
       parts.store.reports.look(which, now),
       parts.store.pauses.list(),
@@ -38,6 +39,7 @@ export async function status(parts: StatusParts, which: WhichBatches = { limit: 
       parts.store.pauses.activeHours(),
       parts.store.pauses.hoursOverriddenUntil(now),
       parts.store.timeline.list(SHOWN_ENTRIES),
+      parts.store.notifications.pending(now - NOTIFICATION_LIFETIME_MS),
     ])
   const queue = await readQueue(parts.queue)
   const writeFailures = queue.workers.flatMap(({ writeFailure }) => writeFailure ?? [])
@@ -122,6 +124,11 @@ export async function status(parts: StatusParts, which: WhichBatches = { limit: 
     },
     calls_per_minute: { limit, last: totals.callsLastMinute },
     finish_at: isoOrNull(ahead.finishAt),
+    notifications: {
+      pending: notifications.count,
+      since: isoOrNull(notifications.since),
+      senders: queue.workers.filter(({ facts }) => facts?.hasWebhook === true).length,
+    },
     timeline: timeline.map((entry) => ({ ...entry, at: new Date(entry.at).toISOString() })),
     workers: queue.workers.map(workerStatus),
     batches: batches.map((report) => batchStatus(report, outlookOf(report.batch.id))),

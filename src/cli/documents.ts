@@ -183,6 +183,13 @@ const kinds = {
     }),
     calls_per_minute: z.object({ limit: z.number().nullable(), last: count }),
     finish_at: time.nullable(),
+    notifications: z
+      .object({
+        pending: count,
+        since: time.nullable().describe('when the oldest pending one was stored'),
+        senders: count.describe('live workers with TRACKYARD_WEBHOOK_URL'),
+      })
+      .describe('for the webhook'),
     timeline: z
       .array(z.object({ at: time, kind: z.enum(TIMELINE_KINDS), by: z.enum(ACTORS), what: text }))
       .describe('what happened, newest first'),

@@ -24,3 +24,8 @@ export interface Notification {
   readonly batch: { readonly id: number; readonly name: string } | null
   readonly figures: Readonly<Record<string, string | number | readonly string[] | null>>
 }
+
+/** Older ones are not sent any more: they would only confuse. */
+export const NOTIFICATION_LIFETIME_MS = 24 * 60 * 60 * 1000
+/** One that is pending for so long was not accepted at once. */
+export const LATE_NOTIFICATION_MS = 60_000

@@ -1,6 +1,6 @@
 import { backoffMs, LONG_RATE_LIMIT_MS } from '../domain/backoff.js'
 import type { Logger } from '../domain/logger.js'
-import type { Notification } from '../domain/notification.js'
+import { NOTIFICATION_LIFETIME_MS, type Notification } from '../domain/notification.js'
 import { isForCredits, type Pause, type PauseCause } from '../domain/pause.js'
 import { HEARTBEAT_INTERVAL_MS } from '../queue/heartbeat.js'
 import type { WorkerRegistry } from '../queue/worker-registry.js'
@@ -248,8 +248,6 @@ function milestoneNotification(milestone: Milestone, finishAt: number | null, no
   }
 }
 
-/** Older notifications are dropped: they would only confuse. */
-const LONGEST_AGE_MS = 24 * 60 * 60 * 1000
 const RETRY = { baseMs: 1000, maxMs: 60_000 }
 /** The longest Retry-After of a receiver that is obeyed. */
 const LONGEST_RETRY_AFTER_MS = 60 * 60 * 1000
@@ -276,7 +274,7 @@ export function notificationSender(parts: {
     // Keeps the lease, so that no other worker tries earlier.
     if (now() < notBefore) return void (await mayGoOn())
     while (!interrupted.aborted) {
-      const next = await notifications.next(now() - LONGEST_AGE_MS)
+      const next = await notifications.next(now() - NOTIFICATION_LIFETIME_MS)
       if (next === null || !(await mayGoOn())) return
       const delivery = await webhook.post(next, interrupted)
       if (delivery.kind === 'failed') {

@@ -22,6 +22,8 @@ export interface NotificationStore {
   /** The oldest. Null: none. Notifications older than `notBefore` are dropped. */
   next(notBefore: number): Promise<StoredNotification | null>
   remove(id: number): Promise<void>
+  /** How many are as young as `notBefore`, and when the oldest of them was stored; null: there is none. */
+  pending(notBefore: number): Promise<{ readonly count: number; readonly since: number | null }>
 }
 
 interface NotificationRow {
@@ -46,6 +48,14 @@ export function notificationStore(connection: Connection): NotificationStore {
     remove: async (id) => {
       await connection.write((tx) => tx.run('delete from notification where id = @id', { id }))
     },
+    pending: (notBefore) =>
+      connection.read(
+        async (tx) =>
+          (await tx.get<{ readonly count: number; readonly since: number | null }>(
+            'select count(*) as count, min(created_at) as since from notification where created_at >= @notBefore',
+            { notBefore },
+          )) ?? { count: 0, since: null },
+      ),
   }
 }
 

@@ -89,6 +89,10 @@ export async function renderMetrics(
     'Workers that make no calls because they cannot write to the store.',
   ).set(queue.write_failures)
 
+  gauge('trackyard_notifications_pending', 'Notifications that the webhook has not accepted yet.').set(
+    report.notifications.pending,
+  )
+
   const spent = gauge(
     'trackyard_batch_credits_spent',
     'Calls charged to a batch: paid for, of unknown outcome, or in flight.',

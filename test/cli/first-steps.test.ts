@@ -7,6 +7,7 @@ import { postgresBinaries, startPostgresServer } from '../../scripts/postgres-se
 import { isSupportedNode } from '../../src/app/doctor.js'
 import type { DocumentBody } from '../../src/cli/documents.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { openStore } from '../../src/store/open-store.js'
 import { startCluster } from '../support/redis-groups.js'
 import { until } from '../support/until.js'
 import { CATALOG, type Desk, openDesk, QUERY } from './setup.js'
@@ -32,7 +33,17 @@ describe('doctor', () => {
     expect(checks.filter(({ state }) => state === 'failed')).toEqual([])
     expect([code, ok]).toEqual([0, true])
     expect(checks.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(['Node', 'settings', 'data directory', 'disk', 'store', 'Redis', 'API key', 'clock']),
+      expect.arrayContaining([
+        'Node',
+        'settings',
+        'data directory',
+        'disk',
+        'store',
+        'Redis',
+        'notifications',
+        'API key',
+        'clock',
+      ]),
     )
     await expect(stat(join(desk.dir, 'new'))).rejects.toThrow('ENOENT')
   })
@@ -76,6 +87,27 @@ describe('doctor', () => {
     await writeFile(path, Buffer.concat([before.subarray(0, 4096), Buffer.alloc(8192, 7), before.subarray(12_288)]))
     expect((await doctor()).of('store')).toMatchObject({ state: 'failed', remedy: expect.stringContaining('backup') })
     await writeFile(path, before)
+  })
+
+  test('notifications: whether a webhook is set, and those that wait longer than a minute', async () => {
+    const url = 'https://hooks.test/T0P-SECRET'
+    const env = { TRACKYARD_DATA_DIR: `${desk.dataDir}-notifications` }
+    const found = async (more: Record<string, string> = {}) => (await doctor({ ...env, ...more })).of('notifications')
+    expect(await found()).toMatchObject({ state: 'ok', found: 'TRACKYARD_WEBHOOK_URL is not set' })
+    await desk.type(['status'], { env })
+    const store = await openStore({ path: join(env.TRACKYARD_DATA_DIR, 'trackyard.db') })
+    const add = (text: string, at: number) =>
+      store.notifications.add({ event: 'batch.done', text, batch: null, figures: {} }, at)
+    await add('now', Date.now())
+    const set = { TRACKYARD_WEBHOOK_URL: url }
+    expect(await found(set)).toMatchObject({ state: 'ok', found: 'TRACKYARD_WEBHOOK_URL is set', remedy: null })
+    await add('long ago', Date.now() - 25 * 3_600_000)
+    expect(await found(set)).toMatchObject({ state: 'ok' })
+    await add('before', Date.now() - 120_000)
+    const late = await found(set)
+    expect(late).toMatchObject({ state: 'warning', remedy: expect.stringContaining('webhook.failed') })
+    expect(late?.found).toMatch(/^TRACKYARD_WEBHOOK_URL is set; 2 wait since /)
+    await store.close()
   })
 
   test('a Redis Cluster: whole, with settings that lose jobs, and a node of it alone', async () => {

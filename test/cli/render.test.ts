@@ -8,7 +8,7 @@ import { fitToScreen } from '../../src/cli/lib/fit-to-screen.js'
 import { openWaitView } from '../../src/cli/lib/progress.js'
 import { renderPlan } from '../../src/cli/render/plan-text.js'
 import { renderStatus } from '../../src/cli/render/status-text.js'
-import { formatDuration, formatTable, pluralize, truncate } from '../../src/domain/format.js'
+import { formatDuration, formatTable, formatTime, pluralize, truncate } from '../../src/domain/format.js'
 import type { Account, BatchReport, Plan } from '../../src/store/store.js'
 import { until } from '../support/until.js'
 import { terminal } from './setup.js'
@@ -163,6 +163,34 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
   })
 })
 
+const NONE_PENDING = { pending: 0, since: null, senders: 1 }
+
+test.each([
+  [
+    { pending: 3, senders: 1 },
+    61,
+    'idle',
+    "3 wait since TIME; the webhook does not accept them (see the worker's log)",
+  ],
+  [{ pending: 1, senders: 0 }, 61, 'idle', '1 waits since TIME; no worker with TRACKYARD_WEBHOOK_URL is running'],
+  [{ pending: 1, senders: 0 }, 61, 'unknown', '1 waits since TIME'],
+  [{ pending: 3, senders: 1 }, 59, 'idle', null],
+])('notifications %j that wait for %i s in state %s: %s', (pending, seconds, state, expected) => {
+  const now = Date.UTC(2026, 2, 1, 12)
+  const at = now - seconds * 1000
+  const report = {
+    queue: { state, reason: 'Nothing is due.', waiting: 0, active: 0, delayed: 0, workers: 1, dead_letters: 0 },
+    credits: { remaining: 9, spent: 1, unknown_unseen: 0 },
+    calls_per_minute: { last: 0, limit: 5 },
+    finish_at: null,
+    notifications: { ...pending, since: new Date(at).toISOString() },
+    batches: [],
+  } as unknown as StatusReport
+  const view = { report, finishAt: null, unknown: null, moreBatches: 0, now }
+  const shown = /^notifications +(.*)$/m.exec(renderStatus(view, openPaint(new PassThrough(), {})))
+  expect(shown?.[1] ?? null).toBe(expected?.replace('TIME', formatTime(at, now)) ?? null)
+})
+
 test('a deadline has a line until the batch is over', () => {
   const now = Date.UTC(2026, 2, 1)
   const deadline = new Date(now - 60_000).toISOString()
@@ -190,6 +218,7 @@ test('a deadline has a line until the batch is over', () => {
       credits: { remaining: 9, spent: 1, unknown_unseen: 0 },
       calls_per_minute: { last: 0, limit: 5 },
       finish_at: null,
+      notifications: NONE_PENDING,
       batches: [batch],
     } as unknown as StatusReport
     return renderStatus(
@@ -207,6 +236,7 @@ test('calls of unknown outcome: a line for each search, the number of the others
     credits: { remaining: 9, spent: 1, unknown_unseen: 30 },
     calls_per_minute: { last: 0, limit: 5 },
     finish_at: null,
+    notifications: NONE_PENDING,
     batches: [],
   } as unknown as StatusReport
   const each = { search: 'ab'.repeat(32), query: 'calm', calls: 8, lastAt: 0 }

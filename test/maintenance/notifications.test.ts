@@ -298,6 +298,7 @@ describe('notifications', () => {
     await system.submit(queries(1, 'other'), { name: 'second' })
     await until(() => notified(/^Batch 2 .* is done/).length > 0, { timeoutMs: 120_000, what: 'the other log line' })
     await until(() => channel.posts.length === 2, { timeoutMs: 60_000, what: 'both messages' })
+    expect((await system.status()).notifications.senders).toBe(1)
     expect(texts()).toEqual([
       expect.stringMatching(/^Batch 2 .* is released/),
       expect.stringMatching(/^Batch 2 .* is done/),
@@ -416,7 +417,11 @@ describe('notifications', () => {
     for (const text of ['first', 'second']) await notifications.add(stored(text), system.now())
     const { retriesAfter } = sender({ random: () => 0 })
     channel.answers.push(503, 503, 503, 503, 200, 503)
+    const { since, ...counts } = (await system.status()).notifications
+    expect(counts).toEqual({ pending: 2, senders: 0 })
+    expect(since).not.toBeNull()
     expect(await retriesAfter(20)).toEqual([0, 1, 2, 4, 8, 9])
+    expect((await system.status()).notifications).toEqual({ pending: 0, since: null, senders: 0 })
   })
 
   test('the Retry-After of a receiver is obeyed, up to an hour', async () => {

@@ -50,6 +50,7 @@ describe('the metrics', () => {
       'trackyard_paused{cause="no_credits"}': 0,
       'trackyard_queue_searches{state="waiting"}': 120,
       'trackyard_queue_searches{state="dead_letters"}': 2,
+      trackyard_notifications_pending: 3,
       trackyard_workers: 1,
       trackyard_workers_with_write_failure: 0,
       trackyard_calls_last_minute: 291,

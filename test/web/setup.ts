@@ -152,6 +152,7 @@ export function aReport(changed: Partial<StatusReport> = {}): StatusReport {
     },
     calls_per_minute: { limit: 300, last: 291 },
     finish_at: null,
+    notifications: { pending: 3, since: '2026-01-01T00:00:00.000Z', senders: 1 },
     timeline: [],
     workers: [{ host: 'night-box', pid: 4711, since: '2026-01-01T00:00:00.000Z', in_flight: 3, write_failure: null }],
     batches: [],

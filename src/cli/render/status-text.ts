@@ -14,6 +14,7 @@ import {
   pluralize,
   truncate,
 } from '../../domain/format.js'
+import { LATE_NOTIFICATION_MS } from '../../domain/notification.js'
 import type { BatchReport, UnknownSearches } from '../../store/store.js'
 import type { Paint } from '../lib/cli.js'
 
@@ -50,6 +51,8 @@ export function renderStatus({ report, finishAt, unknown, moreBatches, now }: St
   if (queue.dead_letters > 0) {
     facts.push(['dead letters', `${formatNumber(queue.dead_letters)} (see \`trackyard-batch dead-letters\`)`])
   }
+  const notifications = lateNotifications(report, now)
+  if (notifications !== null) facts.push(['notifications', notifications])
   return [
     paintedMessage(report, paint),
     '',
@@ -64,6 +67,16 @@ export function renderStatus({ report, finishAt, unknown, moreBatches, now }: St
       : []),
     ...report.batches.flatMap((batch) => timeLines(batch, now, paint)),
   ].join('\n')
+}
+
+/** Null: none, or the webhook may still accept them at once. */
+function lateNotifications({ queue, notifications }: StatusReport, now: number): string | null {
+  const { pending, since, senders } = notifications
+  const at = since === null ? now : Date.parse(since)
+  if (now - at < LATE_NOTIFICATION_MS) return null
+  const waiting = `${formatNumber(pending)} ${pending === 1 ? 'waits' : 'wait'} since ${formatTime(at, now)}`
+  if (senders > 0) return `${waiting}; the webhook does not accept them (see the worker's log)`
+  return queue.state === 'unknown' ? waiting : `${waiting}; no worker with TRACKYARD_WEBHOOK_URL is running`
 }
 
 function unknownLines({ count, searches }: UnknownSearches, now: number, paint: Paint): string[] {
