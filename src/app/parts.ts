@@ -5,7 +5,7 @@ import { requireApiKey } from '../config/load-settings.js'
 import type { Secret } from '../config/secret.js'
 import type { Settings } from '../config/settings.js'
 import { adjustableClock, type Clock, systemClock } from '../domain/clock.js'
-import { ConfigurationError, UnreachableError } from '../domain/errors.js'
+import { ConfigurationError, UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { findPrivateRedis, lastStartFailure, startOrConnectPrivateRedis } from '../queue/private-redis/private-redis.js'
 import type { RedisAddress } from '../queue/redis-address.js'
@@ -24,7 +24,7 @@ export async function openSession(
   settings: Settings,
   log: Logger,
   cleanup: Cleanup,
-  options: Pick<OpenOptions, 'patienceMs' | 'actor'> = {},
+  options: Pick<OpenOptions, 'patienceMs' | 'actor'> & MustExist = {},
 ): Promise<Session> {
   const clock = adjustableClock()
   const store = await openConfiguredStore(settings, log, cleanup, { ...options, clock })
@@ -62,14 +62,20 @@ export async function openSession(
   }
 }
 
-/** Opens the store. Creates the data directory and the file if they are missing. */
+interface MustExist {
+  /** The store is used only if it exists; it is not created. */
+  readonly mustExist?: boolean
+}
+
+/** Opens the store. Creates the data directory and the file if they are missing, unless the store must exist. */
 export async function openConfiguredStore(
   settings: Settings,
   log: Logger,
   cleanup: Cleanup,
-  options: Pick<OpenOptions, 'patienceMs' | 'actor' | 'clock'> = {},
+  { mustExist = false, ...options }: Pick<OpenOptions, 'patienceMs' | 'actor' | 'clock'> & MustExist = {},
 ): Promise<Store> {
   refuseLostStore(settings)
+  if (mustExist) requireStore(settings)
   const store = await openStore({ ...storeAddress(settings), log, ...options })
   cleanup.add(() => store.close())
   return store
@@ -93,6 +99,17 @@ function refuseLostStore(settings: Settings): void {
     `The store ${path} is missing, but its private Redis (${redis}) exists. The store was deleted or moved, or its disk is not mounted. ` +
       'Put it back, or restore a backup or a trackyard.rescued-….db (docs/backup.md), and start again. ' +
       `To begin with an empty store, without earlier answers: \`trackyard-batch down\`, then remove ${redis}.`,
+  )
+}
+
+/** If other files of it are left, opening the store names them. */
+function requireStore(settings: Settings): void {
+  const { databaseUrl, dataDir } = settings
+  const path = storePath(settings)
+  if (databaseUrl !== null || existsSync(path) || remainsOf(path).length > 0) return
+  throw new UsageError(
+    `There is no store in ${dataDir} (TRACKYARD_DATA_DIR), so there is no batch. Submit a catalog first, or set TRACKYARD_DATA_DIR to the directory of the store.`,
+    { code: 'no_such_batch' },
   )
 }
 

@@ -1,5 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -235,8 +236,23 @@ describe('init', () => {
 
 test('a command in an empty environment says which data directory it made, once', async () => {
   const env = { TRACKYARD_DATA_DIR: join(desk.dir, 'fresh'), TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
-  expect((await desk.type(['wait'], { env })).stderr).toContain(`Created a new store in ${env.TRACKYARD_DATA_DIR}`)
-  expect((await desk.type(['wait'], { env })).stderr).not.toContain('Created a new store')
+  expect((await desk.type(['status'], { env })).stderr).toContain(`Created a new store in ${env.TRACKYARD_DATA_DIR}`)
+  expect((await desk.type(['status'], { env })).stderr).not.toContain('Created a new store')
+})
+
+test.each([
+  ['wait'],
+  ['report'],
+  ['export'],
+  ['show', '1'],
+  ['status', 'night'],
+  ['cancel', 'night'],
+  ['release', 'night'],
+])('%s %s makes no store where there is none', async (...words) => {
+  const env = { TRACKYARD_DATA_DIR: join(desk.dir, 'nowhere') }
+  const { code, stderr } = await desk.type(words, { env })
+  expect([code, stderr]).toEqual([2, expect.stringContaining(`There is no store in ${env.TRACKYARD_DATA_DIR}`)])
+  expect(existsSync(env.TRACKYARD_DATA_DIR)).toBe(false)
 })
 
 describe('completion', () => {

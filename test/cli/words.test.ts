@@ -76,6 +76,10 @@ test('`help submit` is the same as `submit --help`', async () => {
 })
 
 describe('a typo exits with 2, the nearest word, and nothing on stdout', () => {
+  beforeAll(async () => {
+    expect((await desk.type(['status'])).stderr).toContain('Created a new store')
+  })
+
   test.each([
     [['submitt', 'films.csv'], /Unknown command 'submitt'\.\n\(Did you mean submit\?\)/],
     [['submit', '--quey', 'x'], /Unknown option '--quey'\.\n\(Did you mean --query\?\)/],

@@ -8,7 +8,7 @@ import { askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible, throwInterrupted } from '../lib/interrupt.js'
 import { addExamples } from '../lib/parse.js'
-import { withSession } from '../lib/session.js'
+import { withExistingStore } from '../lib/session.js'
 import { batchSentence } from '../render/status-text.js'
 
 export function define(command: Command, act: Act): void {
@@ -28,7 +28,7 @@ export function define(command: Command, act: Act): void {
 }
 
 async function cancel(cli: Cli, name: string, yes: boolean): Promise<ExitCode> {
-  return withSession(cli, async (session) => {
+  return withExistingStore(cli, async (session) => {
     if (!yes && canAsk(cli)) {
       const found = await findBatch(session, name)
       const report = await reportOf(session.store, found.id)

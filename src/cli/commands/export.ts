@@ -16,7 +16,7 @@ import { interruptible } from '../lib/interrupt.js'
 import { ownPath } from '../lib/own-path.js'
 import { addExamples } from '../lib/parse.js'
 import { openProgressLine } from '../lib/progress.js'
-import { withSession } from '../lib/session.js'
+import { withExistingStore } from '../lib/session.js'
 import { writeReport } from './report.js'
 
 export function define(command: Command, act: Act): void {
@@ -58,7 +58,7 @@ interface ExportOptions {
 }
 
 async function exportTo(cli: Cli, name: string | null, options: ExportOptions): Promise<ExitCode> {
-  return withSession(cli, async (session) => {
+  return withExistingStore(cli, async (session) => {
     const batch = await findBatch(session, name)
     const unreleased = unreleasedMessage(batch, session.now())
     if (unreleased !== null)

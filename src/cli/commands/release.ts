@@ -14,7 +14,7 @@ import type { Act, Cli } from '../lib/cli.js'
 import { interruptible, throwInterrupted } from '../lib/interrupt.js'
 import { addExamples, parseWholeNumber } from '../lib/parse.js'
 import { fillQueue, throwInterruptedWhileFeeding } from '../lib/queue.js'
-import { withSession } from '../lib/session.js'
+import { withExistingStore } from '../lib/session.js'
 import { batchSentence } from '../render/status-text.js'
 
 interface ReleaseOptions {
@@ -44,7 +44,7 @@ export function define(command: Command, act: Act): void {
 }
 
 async function release(cli: Cli, name: string, options: ReleaseOptions): Promise<ExitCode> {
-  return withSession(cli, async (session) => {
+  return withExistingStore(cli, async (session) => {
     const batch = await findBatch(session, name)
     const wanted = { batch, ...newCaps(batch, options) }
     let isReleased = false

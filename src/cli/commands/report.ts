@@ -8,7 +8,7 @@ import type { Batch } from '../../store/store.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { ownPath } from '../lib/own-path.js'
 import { addExamples } from '../lib/parse.js'
-import { withSession } from '../lib/session.js'
+import { withExistingStore } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -21,7 +21,7 @@ export function define(command: Command, act: Act): void {
     .option('--json', 'print one JSON document on stdout; not with --out -')
     .action((name: string | undefined, options: { readonly out?: string }) =>
       act((cli) =>
-        withSession(cli, async (session) => {
+        withExistingStore(cli, async (session) => {
           if (cli.json && options.out === '-') {
             throw new UsageError('--json and --out - both write to stdout: use one of them.')
           }

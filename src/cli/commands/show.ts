@@ -4,7 +4,7 @@ import { stringifyExactly } from '../../catalog/json/exact-json.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { addExamples } from '../lib/parse.js'
-import { withSession } from '../lib/session.js'
+import { withExistingStore } from '../lib/session.js'
 import { renderShowResult, showResultJson } from '../render/show-text.js'
 
 interface ShowOptions {
@@ -45,7 +45,7 @@ export function define(command: Command, act: Act): void {
 }
 
 async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitCode> {
-  return withSession(cli, async (session) => {
+  return withExistingStore(cli, async (session) => {
     const { store } = session
     const batchId = options.batch === undefined ? null : (await findBatch(session, options.batch)).id
     const found = await store.reports.show(what, batchId)

@@ -11,7 +11,7 @@ import { type Act, type Cli, isStreamClosed, isTerminal } from '../lib/cli.js'
 import { fitToScreen } from '../lib/fit-to-screen.js'
 import { interruptible } from '../lib/interrupt.js'
 import { addExamples } from '../lib/parse.js'
-import { withSession } from '../lib/session.js'
+import { withExistingStore, withSession } from '../lib/session.js'
 import { renderStatus, statusLine } from '../render/status-text.js'
 
 interface StatusOptions {
@@ -58,7 +58,8 @@ const BATCHES_SHOWN = 20
 
 /** Exit codes: 0, or 3 if Redis is unreachable; the report then comes from the store alone. */
 async function showStatus(cli: Cli, name: string | null, watch: boolean): Promise<ExitCode> {
-  return withSession(cli, async (session) => {
+  const open = name === null ? withSession : withExistingStore
+  return open(cli, async (session) => {
     const which = name === null ? { limit: BATCHES_SHOWN } : { batchId: (await findBatch(session, name)).id, limit: 1 }
     const text = (report: StatusReport) =>
       human(cli, session, report, name === null ? report.finish_at : (report.batches[0]?.finish_at ?? null))

@@ -22,7 +22,7 @@ import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { addExamples, parsePercentage, parseWholeNumber } from '../lib/parse.js'
 import { openWaitView, SHOW_EVERY_MS } from '../lib/progress.js'
-import { withSession } from '../lib/session.js'
+import { withExistingStore } from '../lib/session.js'
 import { batchSentence } from '../render/status-text.js'
 import { writeReport } from './report.js'
 
@@ -67,7 +67,7 @@ export const ALLOW_FAILURES =
 async function wait(cli: Cli, name: string | null, options: Options): Promise<ExitCode> {
   const { timeout, follow = false } = options
   if (follow && !cli.json) throw new UsageError('--follow is for --json. On a terminal, `wait` shows progress anyway.')
-  return withSession(cli, async (session) => {
+  return withExistingStore(cli, async (session) => {
     const batch = await findBatch(session, name)
     const { body, error } = await waitForBatch(cli, session, {
       batchId: batch.id,

@@ -18,7 +18,20 @@ const PATIENCE_MS = 5000
  * commands reach them through here only. The log is silent unless TRACKYARD_LOG_LEVEL=debug: a
  * command prints its own messages.
  */
-export async function withSession(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
+export function withSession(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
+  return openAndUse(cli, use, false)
+}
+
+/** For a command that needs a batch: creates no store. */
+export function withExistingStore(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
+  return openAndUse(cli, use, true)
+}
+
+async function openAndUse(
+  cli: Cli,
+  use: (session: Session) => Promise<ExitCode>,
+  mustExist: boolean,
+): Promise<ExitCode> {
   const { settingsOf, logOf } = await import('../../app/entry.js')
   const { openSession, storePath } = await import('../../app/parts.js')
   const settings = settingsOf(cli.io)
@@ -28,7 +41,7 @@ export async function withSession(cli: Cli, use: (session: Session) => Promise<E
   const isNew = settings.databaseUrl === null && !existsSync(storePath(settings))
   return withCleanup(async (cleanup) => {
     cleanup.add(() => debugLog?.flush())
-    const session = await openSession(settings, log, cleanup, { patienceMs: PATIENCE_MS })
+    const session = await openSession(settings, log, cleanup, { patienceMs: PATIENCE_MS, mustExist })
     if (isNew) cli.say(`Created a new store in ${settings.dataDir} (TRACKYARD_DATA_DIR).`)
     return await use(session)
   })
