@@ -1,4 +1,5 @@
 import { UsageError } from '../domain/errors.js'
+import { formatDateTime } from '../domain/format.js'
 import { LONGEST_LABEL, readLabel } from '../domain/label.js'
 import { PRIORITIES } from '../domain/states.js'
 import type { Caps } from '../store/store.js'
@@ -78,12 +79,12 @@ export function checkTimes(
   const deadline = timeOf(options.deadline)
   if (notBefore !== null && notBefore < now - DAY_MS)
     throw new UsageError(
-      `Expected the start to be in the future, found ${new Date(notBefore).toISOString()}. Leave it out to start now.`,
+      `Expected the start to be in the future, found ${formatDateTime(notBefore)}. Leave it out to start now.`,
     )
   const start = notBefore !== null && notBefore > now ? notBefore : null
   if (deadline !== null && deadline <= (start ?? now))
     throw new UsageError(
-      `Expected the deadline to be after ${start === null ? 'now' : 'the start'}, found ${new Date(deadline).toISOString()}.`,
+      `Expected the deadline to be after ${start === null ? 'now' : 'the start'}, found ${formatDateTime(deadline)}.`,
     )
   return { notBefore: start, deadline }
 }

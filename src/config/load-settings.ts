@@ -67,6 +67,7 @@ export function loadSettings(env: Environment): Settings {
     rateLimit: required('TRACKYARD_RATE_LIMIT'),
     activeHours: zonedHours(timeZone),
     timeZone,
+    tz: env.TZ ?? '',
     requestTimeoutMs: required('TRACKYARD_REQUEST_TIMEOUT_MS'),
     maxAttempts: required('TRACKYARD_MAX_ATTEMPTS'),
     backoff: Object.freeze({
@@ -105,7 +106,14 @@ export function loadSettings(env: Environment): Settings {
   /** The system's zone is asked for only where it counts: the first use of Intl is slow. */
   function zonedHours(zone: string | null): ZonedHours | null {
     const hours = optional('TRACKYARD_ACTIVE_HOURS')
-    return hours === null || isAlwaysActive(hours) ? null : { hours, zone: zone ?? systemTimeZone() }
+    if (hours === null || isAlwaysActive(hours)) return null
+    const known = zone ?? systemTimeZone(env.TZ)
+    if (known === null && !failed.has('TRACKYARD_TIME_ZONE'))
+      problem(
+        'TRACKYARD_ACTIVE_HOURS',
+        `the system's time zone has no name such as Europe/Berlin (TZ is ${JSON.stringify(env.TZ ?? '')}). Set TRACKYARD_TIME_ZONE`,
+      )
+    return known === null ? null : { hours, zone: known }
   }
 
   function dataDirByDefault(): string {

@@ -32,6 +32,8 @@ export interface Settings {
   readonly activeHours: ZonedHours | null
   /** Null: the system's. */
   readonly timeZone: string | null
+  /** The variable TZ, for `systemTimeZone`. Empty: not set. */
+  readonly tz: string
   readonly requestTimeoutMs: number
   readonly maxAttempts: number
   readonly backoff: { readonly baseMs: number; readonly maxMs: number }

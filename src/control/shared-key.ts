@@ -47,7 +47,9 @@ export function openSharedKeyDetector(parts: {
       const heard = last
       last = null
       if (heard !== null) await estimate(heard)
-      seen = seen.filter(({ at }) => at > parts.clock.now() - MINUTE_MS)
+      const now = parts.clock.now()
+      // None from the future: the clock was set back, and what it showed before was wrong.
+      seen = seen.filter(({ at }) => at > now - MINUTE_MS && at <= now)
       // A fixed window shows all of their calls only at its end, so the highest estimate counts.
       return Math.max(0, ...seen.map(({ calls }) => calls))
     },

@@ -267,8 +267,16 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-export function systemTimeZone(): string {
-  return new Intl.DateTimeFormat().resolvedOptions().timeZone
+/**
+ * The IANA name of the system's zone. Null: it has none, so local times cannot be read.
+ * @param tz the variable TZ. Node takes what it does not know (`europe/berlin`, `CET-1CEST`) for UTC
+ */
+export function systemTimeZone(tz = ''): string | null {
+  const { timeZone = '' } = new Intl.DateTimeFormat().resolvedOptions() as { readonly timeZone?: string }
+  const isNamed = tz !== '' && !/^:?\//.test(tz)
+  if (isNamed && !isTimeZone(tz.replace(/^:/, ''))) return null
+  if (isTimeZone(timeZone)) return timeZone
+  return !isNamed && new Date().getTimezoneOffset() === 0 ? 'UTC' : null
 }
 
 const LOCAL_TIME = /^(?:(\d{4}-\d\d-\d\d)[ T])?(\d{1,2}):(\d\d)$/

@@ -91,10 +91,14 @@ export interface LiveWorker {
 const STOP_TTL_MS = 60_000
 const SETTINGS_TTL_MS = 30_000
 
-/** Sticky: a call by the holder extends the lease. A damaged lease (not a string, or without expiry) is free. */
+/**
+ * Sticky: a call by the holder extends the lease. A damaged lease (not a string, or without expiry) is free, and so is one
+ * that lasts far longer than was asked for: the clock was set back while Redis was stopped.
+ */
 const LEASE = `
 local holder = redis.pcall('GET', KEYS[1])
-if type(holder) == 'string' and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) > 0 then return 0 end
+local left = redis.call('PTTL', KEYS[1])
+if type(holder) == 'string' and holder ~= ARGV[1] and left > 0 and left <= 10 * ARGV[2] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `

@@ -44,6 +44,7 @@ test('an empty environment gives the defaults of the design', () => {
     rateLimit: 'auto',
     activeHours: null,
     timeZone: null,
+    tz: '',
     requestTimeoutMs: 20_000,
     maxAttempts: 8,
     backoff: { baseMs: 5000, maxMs: 600_000 },
@@ -446,6 +447,14 @@ test('active hours are read with their zone; without one the system decides', ()
   expect(read({ TRACKYARD_TIME_ZONE: 'Europe/Berlin' })).toBeNull()
   expect(read({ TRACKYARD_ACTIVE_HOURS: ' Mon-Fri  20:00-07:00 ,Sat-Sun' })?.hours.text).toBe(
     'Mon-Fri 20:00-07:00, Sat-Sun',
+  )
+  // Node takes them for UTC, or for a zone without a name.
+  for (const TZ of ['GMT-2', 'UTC+3', 'Foo/Bar', 'CET-1CEST'])
+    expect(refusal({ TRACKYARD_ACTIVE_HOURS: '22:00-06:00', TZ })).toContain(
+      `TRACKYARD_ACTIVE_HOURS: the system's time zone has no name such as Europe/Berlin (TZ is "${TZ}"). Set TRACKYARD_TIME_ZONE`,
+    )
+  expect(read({ TRACKYARD_ACTIVE_HOURS: '22:00-06:00', TRACKYARD_TIME_ZONE: 'Asia/Kolkata', TZ: 'GMT-2' })?.zone).toBe(
+    'Asia/Kolkata',
   )
   expect(refusal({ TRACKYARD_TIME_ZONE: 'Berlin' }).match(/TRACKYARD_TIME_ZONE/g)).toHaveLength(1)
   expect(refusal({ TRACKYARD_ACTIVE_HOURS: '22-6', TRACKYARD_TIME_ZONE: 'Berlin' })).toMatch(

@@ -162,6 +162,19 @@ describe('another program on the same key', () => {
     expect(Math.max(...settled)).toBeLessThan(125)
   })
 
+  test('what was seen by a clock that was ahead is forgotten when it is set right', async () => {
+    let time = 0
+    const key = openSharedKeyDetector({
+      store: { calls: { ...system.store.calls, sentBetween: async () => 0 } },
+      clock: { now: () => time, monotonicMs: () => 0 },
+    })
+    time = 86_400_000
+    key.heard({ limitPerMinute: 60, remainingThisMinute: 9 })
+    expect(await key.others()).toBe(51)
+    time = 8000
+    expect(await key.others()).toBe(0)
+  })
+
   test('a difference of a few calls is no client: GET /me, clock skew', async () => {
     const { seen } = await minutes('sliding', 10, 4)
     expect(Math.max(...seen)).toBe(0)

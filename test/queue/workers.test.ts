@@ -63,6 +63,13 @@ describe('a lease', () => {
     expect(await other.lease('feed', 60_000)).toBe(true)
   })
 
+  test('is free if it lasts far longer than was asked for: the clock was set back', async () => {
+    const [one, other] = await twoProcesses()
+    expect(await one.lease('feed', 3_600_000)).toBe(true)
+    expect(await other.lease('feed', 360_001)).toBe(false)
+    expect(await other.lease('feed', 60_000)).toBe(true)
+  })
+
   test('a process that ends gives back all of its own', async () => {
     const [one, other] = await twoProcesses()
     await one.release()
@@ -77,7 +84,7 @@ describe('a lease', () => {
     const [one, other] = await twoProcesses()
     await one.lease('feed', 40)
     await eventually('it has ended', () => other.lease('feed', 60_000))
-    expect(await one.lease('feed', 1)).toBe(false)
+    expect(await one.lease('feed', 10_000)).toBe(false)
     expect(await other.lease('feed', 60_000)).toBe(true)
   })
 })

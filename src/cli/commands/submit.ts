@@ -8,6 +8,7 @@ import { pauseMessage } from '../../batches/pause-message.js'
 import { defaultBatchName } from '../../catalog/export/default-path.js'
 import { parseFilters } from '../../catalog/filters.js'
 import { isOrdinaryFile } from '../../catalog/input/source.js'
+import type { Settings } from '../../config/settings.js'
 import { parseMoment, systemTimeZone } from '../../domain/active-hours.js'
 import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatTime, isoOrNull, pluralize } from '../../domain/format.js'
@@ -250,16 +251,20 @@ function releasedLine({ id, plan }: Released, now: number): string {
 
 /** A time of day is the next one, a deadline's after the start. @throws UsageError */
 function timesOf({ settings, now }: Session, { notBefore, deadline }: Options) {
-  const zone = settings.timeZone ?? systemTimeZone()
-  const start = notBefore === undefined ? null : momentOf('--not-before', notBefore, zone, now())
-  const end = deadline === undefined ? null : momentOf('--deadline', deadline, zone, Math.max(start ?? 0, now()))
+  const start = notBefore === undefined ? null : momentOf(settings, '--not-before', notBefore, now())
+  const end = deadline === undefined ? null : momentOf(settings, '--deadline', deadline, Math.max(start ?? 0, now()))
   return {
     notBefore: start === null ? undefined : new Date(start),
     deadline: end === null ? undefined : new Date(end),
   }
 }
 
-function momentOf(option: string, text: string, zone: string, after: number): number {
+function momentOf({ timeZone, tz }: Settings, option: string, text: string, after: number): number {
+  const zone = /(Z|[+-]\d\d:\d\d)$/.test(text) ? 'UTC' : (timeZone ?? systemTimeZone(tz))
+  if (zone === null)
+    throw new UsageError(
+      `${option}: the system's time zone has no name such as Europe/Berlin (TZ is ${JSON.stringify(tz)}). Set TRACKYARD_TIME_ZONE.`,
+    )
   const at = parseMoment(text, zone, after)
   if (at !== null) return at
   throw new UsageError(
