@@ -73,8 +73,12 @@ function ready(socket: Socket, event: 'connect' | 'secureConnect', signal: Abort
   return new Promise((resolve, reject) => {
     // Never removed: an unhandled 'error' event would crash the process. exchange.ts detects later errors itself.
     socket.on('error', reject)
-    socket.once('close', () => reject(new Error('connection closed before it was ready')))
+    socket.once('close', () => {
+      signal.removeEventListener('abort', giveUp)
+      reject(new Error('connection closed before it was ready'))
+    })
     socket.once(event, () => {
+      signal.removeEventListener('abort', giveUp)
       socket.setNoDelay(true)
       resolve(socket)
     })

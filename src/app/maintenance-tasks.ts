@@ -76,9 +76,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       creditReserve: settings.creditReserve,
     },
   })
-  const writeNotifications = leased(
-    'notifications',
-    10 * SECOND,
+  const notifications = () =>
     notificationTask({
       ...parts,
       registry: queue.registry,
@@ -92,8 +90,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
           finishAt: new Map(batches.map(({ batch, finish_at }) => [batch, msOrNull(finish_at)])),
         }
       },
-    }),
-  )
+    })
   return [
     {
       name: 'send a heartbeat',
@@ -187,10 +184,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     {
       name: 'write notifications',
       everyMs: 2 * SECOND,
-      // A worker without a webhook only logs them, so one that has a webhook goes first.
-      run: async () => {
-        if (parts.webhook !== null || !(await hasWebhookElsewhere(queue))) await writeNotifications()
-      },
+      run: notificationsInTurn(parts, notifications),
     },
     ...(parts.webhook === null ? [] : [sendNotifications(parts, parts.webhook)]),
   ]
@@ -203,8 +197,32 @@ function msOrNull(iso: string | null): number | null {
   return iso === null ? null : Date.parse(iso)
 }
 
-async function hasWebhookElsewhere({ registry }: SearchQueue): Promise<boolean> {
-  return (await registry.live()).some(({ facts }) => facts?.hasWebhook === true)
+/** After Redis has lost its data, a worker is not known until its next heartbeat. */
+const KNOWN_AGAIN_MS = HEARTBEAT_INTERVAL_MS + 2 * SECOND
+
+/**
+ * One worker at a time. What it remembers is of its turn: another one may have notified the rest. A worker without a
+ * webhook only logs, and what it logs is not sent later, so it has no turn while one with a webhook runs.
+ */
+function notificationsInTurn(
+  { queue: { registry }, webhook }: MaintenanceParts,
+  begin: () => () => Promise<void>,
+): () => Promise<void> {
+  let turn: (() => Promise<void>) | null = null
+  let webhookSeenAt = performance.now()
+  const isForOthers = async () => {
+    if (webhook !== null) return false
+    if ((await registry.live()).some(({ facts }) => facts?.hasWebhook === true)) webhookSeenAt = performance.now()
+    return performance.now() - webhookSeenAt < KNOWN_AGAIN_MS
+  }
+  return async () => {
+    if ((await isForOthers()) || !(await registry.lease('notifications', 10 * SECOND))) {
+      turn = null
+      return
+    }
+    turn ??= begin()
+    await turn()
+  }
 }
 
 /** A separate task: a webhook that hangs must not delay the log. */

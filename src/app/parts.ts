@@ -38,7 +38,7 @@ export async function openSession(
   // Kept as a promise: calls at the same time share one connection.
   const connect = async (address: RedisAddress) => {
     await found()
-    queue ??= openAt(address, { log, clock, reconnect: forAWhile(address) }, cleanup).catch((error: unknown) => {
+    queue ??= openAt(address, { log, clock, ...forAWhile(address) }, cleanup).catch((error: unknown) => {
       queue = null
       throw error
     })
@@ -136,7 +136,7 @@ export async function openRunningQueue(settings: Settings, cleanup: Cleanup): Pr
   const parts = { log: silentLogger, clock: systemClock }
   return openFound(
     () => runningRedis(settings),
-    (running) => openAt(running, { ...parts, reconnect: forAWhile(running) }, cleanup),
+    (running) => openAt(running, { ...parts, ...forAWhile(running) }, cleanup),
   )
 }
 
@@ -183,20 +183,24 @@ function ownRedis({ redisCa, redisNatMap }: Settings, url: Secret): RedisAddress
   return { url: url.reveal(), ca: redisCa, natMap: redisNatMap }
 }
 
-/** Ten seconds. */
-const COMMAND_RECONNECTS = 14
+const COMMAND_WAITS_MS = 10_000
+/** No command of ours takes so long, unless Redis is frozen. */
+const COMMAND_SILENCE_MS = 8000
 
 /**
  * A command waits a while for a Redis that is away, and not at all for a private one that `down` has stopped: that has
  * removed its socket. One that was killed leaves it, and a worker starts it again.
  */
-function forAWhile(address: RedisAddress): (attempt: number) => boolean {
-  return (attempt) => attempt <= COMMAND_RECONNECTS && (!('socketPath' in address) || existsSync(address.socketPath))
+function forAWhile(address: RedisAddress): Pick<QueueOptions, 'silenceMs' | 'reconnect'> {
+  return {
+    silenceMs: COMMAND_SILENCE_MS,
+    reconnect: (lostMs) => lostMs < COMMAND_WAITS_MS && (!('socketPath' in address) || existsSync(address.socketPath)),
+  }
 }
 
 async function openAt(
   connection: RedisAddress,
-  parts: Pick<QueueOptions, 'log' | 'clock' | 'reconnect'>,
+  parts: Pick<QueueOptions, 'log' | 'clock' | 'silenceMs' | 'reconnect'>,
   cleanup: Cleanup,
 ): Promise<SearchQueue> {
   // It loads ioredis, which no command needs while Redis is not running.

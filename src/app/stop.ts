@@ -80,10 +80,11 @@ async function stopAllWorkers(settings: Settings): Promise<number> {
 
 async function stopWorkers(queue: SearchQueue, settings: Settings): Promise<number> {
   const registry = answeringInTime(queue.registry)
-  const dead = await forgetDeadNeighbours({ registry })
-  const before = await registry.live()
-  await registry.askToStop()
+  let before: readonly LiveWorker[] = []
   try {
+    const dead = await forgetDeadNeighbours({ registry })
+    before = await registry.live()
+    await registry.askToStop()
     await waitUntilStopped(registry, { before, dead, graceMs: settings.shutdownGraceMs })
   } catch (error) {
     if (settings.redisUrl !== null || !(error instanceof UnreachableError)) throw error

@@ -214,7 +214,7 @@ export function manyDeadNotification(milestone: Milestone): Notification {
   }
 }
 
-function about({ batch, withheld }: Milestone, more: Notification['figures'] = {}) {
+function about({ batch }: Milestone, more: Notification['figures'] = {}) {
   const isCancelled = batch.state === 'cancelled'
   const unfinished = unfinishedRows(batch)
   return {
@@ -226,7 +226,6 @@ function about({ batch, withheld }: Milestone, more: Notification['figures'] = {
       dead: batch.dead,
       invalid: batch.invalid,
       unfinished: isCancelled ? 0 : unfinished,
-      withheld,
       cancelled: isCancelled ? unfinished : 0,
       creditsUsed: batch.charged,
       createdAt: iso(batch.createdAt),

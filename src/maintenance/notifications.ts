@@ -177,15 +177,18 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     missingSince = new Map(missing.map((id) => [id, missingSince.get(id) ?? now()]))
     for (const [id, since] of missingSince) {
       if (now() - since < LOST_AFTER_MS) continue
-      // Unregistered first: a crash after this loses the notification. Otherwise every worker would send it.
+      // Unregistered before it is stored: a crash after this loses the notification. Otherwise every worker would send it.
+      const running = await registry.workers()
       await registry.unregister(id)
-      const notification = workerLostNotification(id, await registry.workers())
+      const notification = workerLostNotification(id, running)
       await store.timeline.add({ at: since, kind: 'worker_lost', by: 'worker', what: notification.text })
       await notify(notification)
     }
   }
 
   async function notifyShortCredits(): Promise<void> {
+    // Before the balance is read: a top-up after it is one of this shortage.
+    const since = now()
     const { creditsRemaining: left } = await store.account.get()
     if (left === null) return
     // The bound counts a search once for each batch that wants it. An exact count is needed only if it exceeds the credits.
@@ -204,7 +207,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     if (due <= usableOf(left)) return
     const { creditsEndAt } = await parts.forecast()
     await notify(creditsShortNotification({ left, reserve: parts.creditReserve, due, endAt: creditsEndAt }))
-    short = { since: now(), left }
+    short = { since, left }
   }
 
   /** After a top-up that does not suffice, the shortage is a new one. A rise that corrects a count is no top-up. */
@@ -271,11 +274,20 @@ export function notificationSender(parts: {
   let failures = 0
   let notBefore = Number.NEGATIVE_INFINITY
   return async () => {
-    // Keeps the lease, so that no other worker tries earlier.
-    if (now() < notBefore) return void (await mayGoOn())
+    const oldest = () => notifications.next(now() - NOTIFICATION_LIFETIME_MS)
     while (!interrupted.aborted) {
-      const next = await notifications.next(now() - NOTIFICATION_LIFETIME_MS)
-      if (next === null || !(await mayGoOn())) return
+      if ((await oldest()) === null) return
+      if (!(await mayGoOn())) {
+        // Another worker tries, at its own intervals.
+        failures = 0
+        notBefore = Number.NEGATIVE_INFINITY
+        return
+      }
+      // The lease is kept meanwhile, so that no other worker tries earlier.
+      if (now() < notBefore) return
+      // Read under the lease: another worker may just have sent what was the oldest.
+      const next = await oldest()
+      if (next === null) return
       const delivery = await webhook.post(next, interrupted)
       if (delivery.kind === 'failed') {
         // At least half of the wait, so that the intervals grow.

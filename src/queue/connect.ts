@@ -26,8 +26,8 @@ export interface Connection {
   readonly redis: RedisClient
   /** "Redis at redis://host:6379/", without password. */
   readonly where: string
-  /** Whether it was lost and gives up. */
-  isLost(): boolean
+  /** Aborted when it was lost and is given up. Null: it never is. */
+  readonly lost: AbortSignal | null
   close(): Promise<void>
 }
 
@@ -40,8 +40,8 @@ interface ConnectOptions {
   readonly probeKey: string
   /** How long an answer may be due, once connected, until the connection is given up. */
   readonly silenceMs?: number | undefined
-  /** Whether to try once more after a loss. Default: always. */
-  readonly reconnect?: ((attempt: number) => boolean) | undefined
+  /** Whether to try once more, `lostMs` after a loss. Default: always. */
+  readonly reconnect?: ((lostMs: number) => boolean) | undefined
 }
 
 /** @throws UnreachableError, ConfigurationError */
@@ -57,7 +57,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   return {
     redis,
     where,
-    isLost: () => redis.status === 'end',
+    lost: options.reconnect === undefined ? null : lostSignal(redis),
     close: async () => {
       reports.end()
       const hasQuit = redis.status === 'ready' && (await settledWithin(CLOSE_TIMEOUT_MS, redis.quit()))
@@ -65,6 +65,13 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       if (!hasQuit || isOverSentinels(redis)) redis.disconnect()
     },
   }
+}
+
+/** ioredis itself leaves commands without an answer that were sent before a loss, if an attempt to reconnect got halfway. */
+function lostSignal(redis: RedisClient): AbortSignal {
+  const lost = new AbortController()
+  redis.once('end', () => lost.abort(new Error(HUNG_UP)))
+  return lost.signal
 }
 
 /** For a name with several addresses, only the code says that each refused. */
@@ -79,13 +86,18 @@ const HUNG_UP = 'Connection is closed.'
 async function firstConnect(options: ConnectOptions, where: string): Promise<RedisClient> {
   const { address, patienceMs, probeKey, silenceMs, reconnect = () => true } = options
   let reached = false
+  let lostAt = 0
+  const mayReconnect = (times: number) => {
+    if (times === 1) lostAt = performance.now()
+    return reached && reconnect(performance.now() - lostAt)
+  }
   let cause: unknown = null
   const redis = createClient(
     {
       address,
       silenceMs,
       connectTimeoutMs: Math.max(3000, patienceMs - 1000),
-      retryAfterMs: (times) => (reached && reconnect(times) ? reconnectAfterMs(times) : null),
+      retryAfterMs: (times) => (mayReconnect(times) ? reconnectAfterMs(times) : null),
     },
     true,
   )

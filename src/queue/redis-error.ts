@@ -1,3 +1,4 @@
+import { orAborted } from '../domain/abortable.js'
 import { UnreachableError } from '../domain/errors.js'
 
 /**
@@ -43,18 +44,22 @@ export function isDiskFailure(error: unknown): boolean {
   return error instanceof RedisFailure && error.kind === 'redis.disk_failed'
 }
 
-/** Wraps a part so that its promises reject with translated errors. `onError` is called with each original first. */
+/**
+ * Wraps a part so that its promises reject with translated errors, and when the connection is `lost`. `onError` is called
+ * with each original first.
+ */
 export function withQueueErrors<Part extends object>(
   part: Part,
-  where: string,
-  onError: (error: unknown) => void,
+  how: { readonly where: string; readonly lost: AbortSignal | null; readonly onError: (error: unknown) => void },
 ): Part {
+  const { where, lost, onError } = how
   const methods = Object.entries(part).map(([name, method]) => [
     name,
     (...args: unknown[]) => {
       const result: unknown = method(...args)
       if (!(result instanceof Promise)) return result
-      return result.catch((error: unknown) => {
+      const answer = lost === null ? result : orAborted(result, lost)
+      return answer.catch((error: unknown) => {
         onError(error)
         return Promise.reject(toQueueError(error, where))
       })

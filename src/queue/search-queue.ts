@@ -1,4 +1,5 @@
 import type { Queue } from 'bullmq'
+import { NEVER_ABORTED, orAborted } from '../domain/abortable.js'
 import { type Clock, systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import { lazyQueue } from './bullmq.js'
@@ -48,7 +49,7 @@ export interface QueueOptions {
   /** How long an answer of Redis may be due until the connection is given up, ms. Default 20,000. */
   readonly silenceMs?: number
   /** Whether to try once more after the connection was lost; if not, commands fail. Default: always. */
-  readonly reconnect?: (attempt: number) => boolean
+  readonly reconnect?: (lostMs: number) => boolean
   /** The longest delay of a job that stalled twice, ms. Default 60,000. */
   readonly longestStallDelayMs?: number
 }
@@ -65,20 +66,22 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     silenceMs: options.silenceMs,
     reconnect: options.reconnect,
   })
-  const { redis, where } = connection
+  const { redis, where, lost } = connection
   const refusals = openRefusedCommands({ redis, where, probeKey, log })
-  const translated = <Part extends object>(part: Part): Part => withQueueErrors(part, where, refusals.report)
+  const translated = <Part extends object>(part: Part): Part =>
+    withQueueErrors(part, { where, lost, onError: refusals.report })
   const searches = lazyQueue(SEARCHES, prefix, redis)
   const deadLetters = lazyQueue(DEAD_LETTERS, prefix, redis)
   const throttle = openThrottle({ queue: searches, clock, rateKey: `${prefix}:rate` })
-  const registry = await openWorkerRegistry({
+  const opening = openWorkerRegistry({
     redis,
     prefix,
     probeKey,
     where,
     queues: [SEARCHES, DEAD_LETTERS],
     refusals,
-  }).catch(async (error: unknown) => {
+  })
+  const registry = await orAborted(opening, lost ?? NEVER_ABORTED).catch(async (error: unknown) => {
     await connection.close()
     throw toQueueError(error, where)
   })
@@ -102,7 +105,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     }),
     throttle: translated(throttle),
     registry: translated(registry),
-    isLost: connection.isLost,
+    isLost: () => lost?.aborted === true,
     get boardQueues() {
       return { search: searches.bull(), deadLetters: deadLetters.bull() }
     },

@@ -1,13 +1,5 @@
 import { type Batch, capOf, creditsNeeded, type StoredBatch, unfinishedRows } from './batch-row.js'
-import {
-  ABOVE_EVERY_ID,
-  BUDGET_TABLE_SQL,
-  type Budget,
-  budgetsAsJson,
-  coveredSql,
-  readBudgets,
-  wantedIn,
-} from './budget.js'
+import { ABOVE_EVERY_ID, BUDGET_TABLE_SQL, type Budget, budgetsAsJson, coveredSql, wantedIn } from './budget.js'
 import type { Transaction } from './engine.js'
 import { getNumber } from './sql.js'
 
@@ -53,12 +45,6 @@ export async function batchReport(
     cancelled: batch.state === 'cancelled' ? unfinished : 0,
     creditsNeeded: creditsNeeded(batch),
   }
-}
-
-/** `withheld` of the report. */
-export async function withheldRows(tx: Transaction, batch: StoredBatch): Promise<number> {
-  if (capOf(batch) === null) return 0
-  return (await batchReport(tx, batch, await readBudgets(tx), false)).withheld
 }
 
 /**

@@ -2,7 +2,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { formatRowCounts, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import type { LoadedRow } from '../domain/request.js'
-import { withheldRows } from './batch-report.js'
 import {
   type Batch,
   CAP_SQL,
@@ -39,8 +38,6 @@ export interface NewBatch extends Omit<Batch, NotSetBySubmit> {
 export interface Milestone {
   readonly kind: 'released' | 'budget_used' | 'many_dead' | 'late' | 'done' | 'cancelled'
   readonly batch: StoredBatch
-  /** Rows that its cap withholds. */
-  readonly withheld: number
   /** If it is cancelled: the batch that took its place. Null: none did. */
   readonly continuedBy: number | null
 }
@@ -107,7 +104,7 @@ export interface BatchStore {
    * - `many_dead`: at least 10 rows, and at least `deadPercent` of the finished rows; once a batch.
    * - `budget_used`: the cap is reached, no call is in flight, and the batch still wants more; again only after a release
    *   that adds budget.
-   * - `late`: its deadline has passed, also if it is done by now, or `willBeLate` names it; once a batch.
+   * - `late`: its deadline has passed, also if it is done by now, or `willBeLate` names it; once a batch, and not after a `done`.
    * - `done`: again if it is done after a retry.
    * - `cancelled`: after its calls in flight have ended; not if `done` was returned and nothing was retried since.
    * @param keep makes the notification for each milestone, which is stored in the transaction that marks the batch
@@ -307,7 +304,7 @@ const MILESTONES: readonly { readonly kind: Milestone['kind']; readonly text: st
   },
   {
     kind: 'done',
-    text: `update batch set announced_at = @now
+    text: `update batch set announced_at = @now, late_notified_at = coalesce(late_notified_at, @now)
       where state = 'released' and completed_at is not null and announced_at is null`,
   },
   {
@@ -324,7 +321,7 @@ async function takeMilestones(tx: Transaction, rules: MilestoneRules): Promise<r
     // The order of `returning` is the engine's.
     for (const batch of batches.toSorted((a, b) => a.id - b.id)) {
       const continuedBy = kind === 'cancelled' ? await continuationOf(tx, batch.id) : null
-      taken.push({ kind, batch, withheld: await withheldRows(tx, batch), continuedBy })
+      taken.push({ kind, batch, continuedBy })
       if (kind === 'done') noteDone(tx, batch, rules.now)
     }
   }

@@ -1,10 +1,10 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
 import type { Server } from 'node:net'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
 import { type Api, openApi } from '../../src/api/client.js'
-import { isRefusedHandshake, networkProblem } from '../../src/api/connect.js'
+import { connector, isRefusedHandshake, networkProblem } from '../../src/api/connect.js'
 import { proxyServer, withServer } from '../support/connect-proxy.js'
 import { type Certificate, selfSigned } from './certificate.js'
 import { http, openRawServer } from './raw-server.js'
@@ -27,6 +27,15 @@ async function outcomeOfCall(api: Api) {
   await api.close()
   return outcome
 }
+
+test('an open connection listens to its signal no more, which may be that of a long life', async () => {
+  await withServer(createHttpServer(), async (port) => {
+    const { signal } = new AbortController()
+    const socket = await connector(new URL(`http://127.0.0.1:${port}`), null)(signal)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    socket.destroy()
+  })
+})
 
 describe('a certificate that is not trusted is named, and nothing was paid', () => {
   test('a private authority', async () => {

@@ -506,7 +506,7 @@ test('what a script without types may pass is refused with the reason, and leave
     ],
     [[[{ title: 'x' }], { ...options, filters: { year: 60n } }], /unchanged, found the BigInt 60/],
     [[[{ title: 'x' }], { ...options, notBefore: '2099-01-01' }], /^Expected a date for notBefore and deadline/],
-    [[[{ title: 'x' }], { ...options, notBefore: new Date(1e9) }], /^Expected the start .* found 1970-01-12T13:46:40/],
+    [[[{ title: 'x' }], { ...options, notBefore: new Date(1e9) }], /^Expected the start .* found 1970-01-1/],
     [[new Response('title\nx\n').body, options], /^Expected objects as rows, found bytes/],
   ] as const) {
     await expect(open.plan(...input)).rejects.toMatchObject({ code: 'usage', message: expect.stringMatching(said) })

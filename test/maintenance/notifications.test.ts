@@ -641,13 +641,13 @@ describe('notifications', () => {
     await look()
     await sendAll()
     expect(channel.posts.map(({ body }) => body)).toMatchObject([
-      { event: 'batch.released', figures: { rows: 4, unfinished: 3, withheld: 3, cancelled: 0 } },
-      { event: 'batch.budget_used', figures: { rows: 4, unfinished: 3, withheld: 3, cancelled: 0 } },
+      { event: 'batch.released', figures: { rows: 4, unfinished: 3, cancelled: 0 } },
+      { event: 'batch.budget_used', figures: { rows: 4, unfinished: 3, cancelled: 0 } },
       {
         event: 'batch.cancelled',
         text: `Batch ${id} (night) was cancelled: 1 of 4 rows tagged, 3 cancelled, 1 credit used. \`trackyard-batch export ${id}\` writes what is done.`,
         batch: { id, name: 'night' },
-        figures: { rows: 4, tagged: 1, unfinished: 0, withheld: 0, cancelled: 3, creditsUsed: 1, continuedBy: null },
+        figures: { rows: 4, tagged: 1, unfinished: 0, cancelled: 3, creditsUsed: 1, continuedBy: null },
       },
     ])
   })

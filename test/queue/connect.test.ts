@@ -227,6 +227,24 @@ test('who does not reconnect is told of a Redis that is lost, also in the moment
   expect(queue.isLost()).toBe(true)
 })
 
+test('a command that was sent before a loss fails too, where connections are taken and ended by somebody else', async () => {
+  let isGone = false
+  const url = await stranger((from) => {
+    if (isGone) from.destroy()
+    const to = connect(redis().socketPath)
+    to.on('error', () => {}).pipe(from)
+    from.on('close', () => to.destroy())
+    from.on('data', (bytes) => {
+      if (bytes.includes(':workers')) isGone = true
+      if (isGone) from.destroy()
+      else to.write(bytes)
+    })
+  })
+  const queue = await open.queue({ connection: { url }, reconnect: (lostMs) => lostMs < 300 })
+  await expect(queue.registry.workers()).rejects.toThrow(/is gone/)
+  expect(queue.isLost()).toBe(true)
+})
+
 test('URL, socket URL and socket path name the same Redis; databases differ', async () => {
   const prefix = `{${randomUUID()}}`
   const byUrl = await open.queue({ prefix, connection: { url: `${redis().url}/0` } })
