@@ -25,7 +25,8 @@ describe('status', () => {
     await submit()
     const report = await desk.json<StatusReport>(['status'])
     expect(Object.keys(report)).toEqual([
-      ...['version', 'kind', 'queue', 'credits', 'calls_per_minute', 'finish_at', 'timeline', 'workers', 'batches'],
+      ...['version', 'kind', 'queue', 'credits', 'calls_per_minute', 'finish_at', 'notifications'],
+      ...['timeline', 'workers', 'batches'],
     ])
     expect(report.queue).toMatchObject({ state: 'no_workers', waiting: 2, active: 0, delayed: 0, dead_letters: 0 })
     expect(report.batches[0]).toEqual({
