@@ -209,7 +209,7 @@ function notificationsInTurn(
   begin: () => () => Promise<void>,
 ): () => Promise<void> {
   let turn: (() => Promise<void>) | null = null
-  let webhookSeenAt = performance.now()
+  let webhookSeenAt = Number.NEGATIVE_INFINITY
   const isForOthers = async () => {
     if (webhook !== null) return false
     if ((await registry.live()).some(({ facts }) => facts?.hasWebhook === true)) webhookSeenAt = performance.now()
