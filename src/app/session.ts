@@ -63,8 +63,12 @@ const ANSWER_WITHIN_MS = 5000
  * been established.
  * @throws UnreachableError if Redis does not answer in time
  */
-function withAnswerTimeout<T>(queue: SearchQueue, work: Promise<T>): Promise<T> {
-  return withTimeout(ANSWER_WITHIN_MS, work, `${queue.registry.describe()} does not answer. Check that it is running.`)
+export function withAnswerTimeout<T>(
+  queue: Pick<SearchQueue, 'registry'>,
+  work: Promise<T>,
+  ms = ANSWER_WITHIN_MS,
+): Promise<T> {
+  return withTimeout(ms, work, `${queue.registry.describe()} does not answer. Check that it is running.`)
 }
 
 /** A snapshot of store and queue. If Redis is unreachable, the report is from the store alone. */

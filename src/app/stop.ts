@@ -4,7 +4,6 @@ import type { Settings } from '../config/settings.js'
 import { adjustableClock } from '../domain/clock.js'
 import { NotFinishedError, UnreachableError } from '../domain/errors.js'
 import { silentLogger } from '../domain/logger.js'
-import { withTimeout } from '../domain/with-timeout.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
 import { unsavedSince } from '../processing/unsaved.js'
@@ -17,6 +16,7 @@ import type { LiveWorker, WorkerFacts, WorkerRegistry } from '../queue/worker-re
 import { withCleanup } from './cleanup.js'
 import { forgetDeadNeighbours } from './dead-neighbours.js'
 import { openConfiguredStore, openRunningQueue, storePath } from './parts.js'
+import { withAnswerTimeout } from './session.js'
 
 /**
  * `down` writes a stop request to Redis. Every worker and board obeys it, within its own grace
@@ -79,7 +79,7 @@ async function stopAllWorkers(settings: Settings): Promise<number> {
 }
 
 async function stopWorkers(queue: SearchQueue, settings: Settings): Promise<number> {
-  const registry = answeringInTime(queue.registry)
+  const registry = answeringInTime(queue)
   let before: readonly LiveWorker[] = []
   try {
     const dead = await forgetDeadNeighbours({ registry })
@@ -99,9 +99,9 @@ async function stopWorkers(queue: SearchQueue, settings: Settings): Promise<numb
 type Asked = Pick<WorkerRegistry, 'live' | 'missing' | 'expire' | 'askToStop'>
 
 /** The connection waits for a Redis that is frozen, but a person who wants to stop everything must know. */
-function answeringInTime(registry: WorkerRegistry): Asked {
-  const within = <T>(work: Promise<T>) =>
-    withTimeout(ANSWER_WITHIN_MS, work, `${registry.describe()} does not answer. Check that it is running.`)
+function answeringInTime(queue: SearchQueue): Asked {
+  const { registry } = queue
+  const within = <T>(work: Promise<T>) => withAnswerTimeout(queue, work, ANSWER_WITHIN_MS)
   return {
     live: () => within(registry.live()),
     missing: () => within(registry.missing()),

@@ -1,4 +1,5 @@
 import { activeMsBetween, afterActiveMs, windowsAfter, type ZonedHours } from '../domain/active-hours.js'
+import { spendableCredits } from '../domain/credits.js'
 import type { Account, Plan } from '../store/store.js'
 
 export interface Estimate {
@@ -105,7 +106,7 @@ export function forecast(work: {
 /** How many of these calls the credits above the reserve pay, and how many credits are missing; null: not known. */
 function creditsFor(calls: number, { creditsRemaining }: Account, reserve: number) {
   if (creditsRemaining === null) return { payable: calls, creditsMissing: null }
-  const payable = Math.min(calls, Math.max(0, creditsRemaining - reserve))
+  const payable = Math.min(calls, spendableCredits(creditsRemaining, reserve))
   return { payable, creditsMissing: calls - payable }
 }
 

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path'
-import { isAlwaysActive, systemTimeZone, type ZonedHours } from '../domain/active-hours.js'
+import { isAlwaysActive, systemTimeZone, unnamedZone, type ZonedHours } from '../domain/active-hours.js'
 import { didYouMean } from '../domain/did-you-mean.js'
 import { ConfigurationError } from '../domain/errors.js'
 import { truncate } from '../domain/format.js'
@@ -108,11 +108,7 @@ export function loadSettings(env: Environment): Settings {
     const hours = optional('TRACKYARD_ACTIVE_HOURS')
     if (hours === null || isAlwaysActive(hours)) return null
     const known = zone ?? systemTimeZone(env.TZ)
-    if (known === null && !failed.has('TRACKYARD_TIME_ZONE'))
-      problem(
-        'TRACKYARD_ACTIVE_HOURS',
-        `the system's time zone has no name such as Europe/Berlin (TZ is ${JSON.stringify(env.TZ ?? '')}). Set TRACKYARD_TIME_ZONE`,
-      )
+    if (known === null && !failed.has('TRACKYARD_TIME_ZONE')) problem('TRACKYARD_ACTIVE_HOURS', unnamedZone(env.TZ))
     return known === null ? null : { hours, zone: known }
   }
 

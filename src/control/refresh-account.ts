@@ -1,4 +1,5 @@
 import type { Api } from '../api/client.js'
+import { spendableCredits } from '../domain/credits.js'
 import { ACCOUNT_UNKNOWN, type AccountCheck } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
@@ -78,7 +79,7 @@ export async function checkAccount(
       isGood: true,
       isOutOfToday: remainingToday === 0,
       balance: creditsRemaining,
-      spendable: Math.max(0, (creditsRemaining ?? 0) - creditReserve),
+      spendable: spendableCredits(creditsRemaining ?? 0, creditReserve),
     }
   } catch (error) {
     return unknown({ err: error })

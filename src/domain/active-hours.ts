@@ -279,8 +279,18 @@ export function systemTimeZone(tz = ''): string | null {
   return !isNamed && new Date().getTimezoneOffset() === 0 ? 'UTC' : null
 }
 
+/** What to say where `systemTimeZone` is null; ends without a full stop. */
+export function unnamedZone(tz = ''): string {
+  return `the system's time zone has no name such as Europe/Berlin (TZ is ${JSON.stringify(tz)}). Set TRACKYARD_TIME_ZONE`
+}
+
 const LOCAL_TIME = /^(?:(\d{4}-\d\d-\d\d)[ T])?(\d{1,2}):(\d\d)$/
 const INSTANT = /^(\d{4}-\d\d-\d\d)T.*(?:Z|[+-]\d\d:\d\d)$/
+
+/** Whether it is written with its offset from UTC, so that `parseMoment` needs no zone. */
+export function isInstant(text: string): boolean {
+  return INSTANT.test(text.trim())
+}
 
 /**
  * "07:00" is the next time that the clock of the zone shows it after `after`, "2026-03-01 07:00" that day's; an ISO 8601

@@ -1,3 +1,4 @@
+import { spendableCredits } from '../domain/credits.js'
 import {
   formatCost,
   formatDateTime,
@@ -100,7 +101,7 @@ export function creditsShortNotification(credits: {
   readonly endAt: number | null
 }): Notification {
   const { left, reserve, due, endAt } = credits
-  const missing = due - Math.max(0, left - reserve)
+  const missing = due - spendableCredits(left, reserve)
   const usable = reserve > 0 ? ` (${reserve} of them in reserve)` : ''
   const end = endAt === null ? '' : ` They last until about ${formatDateTime(endAt)}.`
   return {

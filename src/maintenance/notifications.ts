@@ -1,4 +1,5 @@
 import { backoffMs, LONG_RATE_LIMIT_MS } from '../domain/backoff.js'
+import { spendableCredits } from '../domain/credits.js'
 import type { Logger } from '../domain/logger.js'
 import { NOTIFICATION_LIFETIME_MS, type Notification } from '../domain/notification.js'
 import { isForCredits, type Pause, type PauseCause } from '../domain/pause.js'
@@ -218,7 +219,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   }
 
   function usableOf(left: number): number {
-    return Math.max(0, left - parts.creditReserve)
+    return spendableCredits(left, parts.creditReserve)
   }
 
   /** For all due searches. Null: the balance is not known. */

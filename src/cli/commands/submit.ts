@@ -9,7 +9,7 @@ import { defaultBatchName } from '../../catalog/export/default-path.js'
 import { parseFilters } from '../../catalog/filters.js'
 import { isOrdinaryFile } from '../../catalog/input/source.js'
 import type { Settings } from '../../config/settings.js'
-import { parseMoment, systemTimeZone } from '../../domain/active-hours.js'
+import { isInstant, parseMoment, systemTimeZone, unnamedZone } from '../../domain/active-hours.js'
 import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatTime, isoOrNull, pluralize } from '../../domain/format.js'
 import { PRIORITIES } from '../../domain/states.js'
@@ -260,11 +260,8 @@ function timesOf({ settings, now }: Session, { notBefore, deadline }: Options) {
 }
 
 function momentOf({ timeZone, tz }: Settings, option: string, text: string, after: number): number {
-  const zone = /(Z|[+-]\d\d:\d\d)$/.test(text) ? 'UTC' : (timeZone ?? systemTimeZone(tz))
-  if (zone === null)
-    throw new UsageError(
-      `${option}: the system's time zone has no name such as Europe/Berlin (TZ is ${JSON.stringify(tz)}). Set TRACKYARD_TIME_ZONE.`,
-    )
+  const zone = isInstant(text) ? 'UTC' : (timeZone ?? systemTimeZone(tz))
+  if (zone === null) throw new UsageError(`${option}: ${unnamedZone(tz)}.`)
   const at = parseMoment(text, zone, after)
   if (at !== null) return at
   throw new UsageError(
