@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
+import { Redis } from 'ioredis'
 import { withCleanup } from '../../src/app/cleanup.js'
 import { openConfiguredQueue } from '../../src/app/parts.js'
 import { stopEverything } from '../../src/app/stop.js'
@@ -37,7 +38,7 @@ async function whileItWaits(
   })
 }
 
-test.concurrent('a worker that is started meanwhile runs on, and so does Redis', () =>
+test('a worker that is started meanwhile runs on, and so does Redis', () =>
   whileItWaits(async ({ ended, settings, registry }) => {
     await registry.heartbeat({ id: 'second', writeFailure: null })
     await registry.unregister('first')
@@ -48,7 +49,23 @@ test.concurrent('a worker that is started meanwhile runs on, and so does Redis',
     expect(await stopEverything(settings)).toMatchObject({ workers: 0, redis: true })
   }))
 
-test.concurrent('a private Redis that freezes is named with its pid', () =>
+test('two at once both end, although the first to see no worker stops Redis', () =>
+  whileItWaits(async ({ ended, settings, registry }) => {
+    const { socketPath = '' } = (await findPrivateRedis(settings)) ?? {}
+    const redis = new Redis({ path: socketPath })
+    const token = '{trackyard}:stop'
+    await redis.del(token)
+    const second = stopEverything(settings)
+    // It asks after it has seen the worker.
+    await until(async () => (await redis.exists(token)) === 1, { timeoutMs: 60_000, what: 'the second stop request' })
+    redis.disconnect()
+    await registry.unregister('first')
+    const both = [await ended, await second]
+    expect(both).toContainEqual({ workers: 1, redis: true, unsaved: [] })
+    expect(both).toContainEqual({ workers: 1, redis: false, unsaved: [] })
+  }))
+
+test('a private Redis that freezes is named with its pid', () =>
   whileItWaits(async ({ ended, settings }) => {
     const { pid = 0 } = (await findPrivateRedis(settings)) ?? {}
     process.kill(pid, 'SIGSTOP')
