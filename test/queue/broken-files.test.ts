@@ -151,6 +151,7 @@ describe('a private Redis with broken files', () => {
       expect(told[0]?.message).toContain(inRedis(kept))
       expect(told[0]?.message).toMatch(/It starts empty and is filled from the store$/)
       expect((await readdir(inRedis(kept))).length).toBeGreaterThan(0)
+      expect(await readFile(inRedis('redis.log'), 'utf8')).not.toContain('BUG REPORT')
       const queue = await open.queue({ connection: { socketPath }, prefix: '{new}' })
       expect(await queue.registry.claimOwnership('mine')).toBe(true)
       expect(await lastStartFailure({ dataDir })).toBeNull()

@@ -83,6 +83,8 @@ async function launch(files: ServerFiles, command: string, log: Logger): Promise
     ['--save', ''],
     ['--maxmemory-policy', 'noeviction'],
     SMALL_HASH_VALUES,
+    // A crash ends it at once. Redis's report of a crash reads broken memory, and can stop in the middle for ever.
+    ['--crash-log-enabled', 'no'],
   ].flat()
   const logged = await sizeOf(files.logFile)
   // The shell sets the umask and is replaced by `exec`, so the pid is the server's.
