@@ -19,7 +19,7 @@ const REMEDIES: readonly { readonly says: RegExp; readonly remedy: string }[] = 
 
 /** Signals of a crash on bad data. SIGKILL is not one: it comes from outside. */
 const CRASHES: readonly (NodeJS.Signals | null)[] = ['SIGABRT', 'SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL']
-const ABOUT_ITS_FILES = /append.?only|\bAOF\b|\bRDB\b|manifest|loading DB|REDIS BUG REPORT|Assertion|just a filename/i
+const ABOUT_ITS_FILES = /append.?only|\bAOF\b|\bRDB\b|manifest|loading DB|Assertion|just a filename/i
 
 /**
  * Finds out why redis-server did not start, from its output. Its files may be moved aside only if
