@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals'
+import { Redis } from 'ioredis'
 import type { LogFacts } from '../../src/domain/logger.js'
 import { type InProcessSystem, queries, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
@@ -82,4 +83,31 @@ test('a store that has lost calls while workers run is told with their number, o
     what: 'the number that is true',
   })
   expect(warnings()).toMatchObject([{ facts: { missing: 55 } }])
+}, 240_000)
+
+test('a worker whose turn at notifications was another’s begins anew', async () => {
+  system = await startInProcess()
+  const lease = '{trackyard}:lease:notifications'
+  const monitor = await new Redis(system.redis.socketPath).monitor()
+  let asked = 0
+  monitor.on('monitor', (_, words: readonly string[]) => {
+    if (words.includes(lease)) asked += 1
+  })
+  const pause = (cause: 'operator' | 'failing') => system.store.pauses.add({ cause, since: system.now(), detail: '' })
+  const notified = () => system.log.logged('notification.created').map(({ facts }) => facts.notification)
+  try {
+    await pause('operator')
+    await system.worker()
+    await until(() => notified().includes('queue.paused'), { timeoutMs, what: 'the first notification' })
+    await system.redis.command('SET', lease, 'another worker', 'PX', '60000')
+    asked = 0
+    await until(() => asked >= 2, { timeoutMs, what: 'two refusals of the lease' })
+    await system.store.pauses.lift('operator', false, system.now())
+    await pause('failing')
+    await system.redis.command('DEL', lease)
+    await until(() => notified().length > 1, { timeoutMs, what: 'the next notification' })
+    expect(notified()).toEqual(['queue.paused', 'queue.paused'])
+  } finally {
+    monitor.disconnect()
+  }
 }, 240_000)
