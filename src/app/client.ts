@@ -18,6 +18,7 @@ import { systemClock } from '../domain/clock.js'
 import { ReportedError, UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { limitRepeats } from '../log/limit-repeats.js'
+import { NOTHING_RETRIED } from '../store/dead-letters.js'
 import type { Batch, DeadFilter } from '../store/store.js'
 import type {
   Abortable,
@@ -269,12 +270,12 @@ function deadLettersOf(
     async retry(filter = {}) {
       const narrow = await narrowed(filter, 'retry')
       const feeding = await openFeeding(session, filter.signal)
-      const retried = await store.deadLetters.retryAll(narrow)
+      const retried = (await store.deadLetters.retry(narrow)) ?? NOTHING_RETRIED
       if (retried.due > 0) await fill(session.log, feeding, filter.signal)
       return retried
     },
     async discard(filter = {}) {
-      return store.deadLetters.discardAll(await narrowed(filter, 'discard'))
+      return (await store.deadLetters.discard(await narrowed(filter, 'discard'))) ?? 0
     },
   }
 }

@@ -64,7 +64,7 @@ export async function retryOne(
   parts: { readonly store: Pick<Store, 'deadLetters'>; readonly log: Logger },
   ref: SearchRef,
 ): Promise<boolean> {
-  const due = await parts.store.deadLetters.retry(ref)
+  const due = await parts.store.deadLetters.retryOne(ref)
   parts.log.info(
     { event: due ? 'dead_letter.retried' : 'dead_letter.retry_ignored', search: ref.fingerprint, round: ref.round },
     due ? 'dead letter retried' : 'retry ignored: the search is not a dead letter any more',

@@ -26,6 +26,8 @@ export interface Retried {
   readonly maybePaid: number
 }
 
+export const NOTHING_RETRIED: Retried = { retried: 0, due: 0, withheld: 0, maybePaid: 0 }
+
 export interface DeadLetterEntry {
   readonly ref: SearchRef
   readonly letter: DeadLetter
@@ -59,20 +61,17 @@ export interface DeadLetterStore {
    * dead (that round, not discarded) → waiting with a new round and fresh attempts. False: it is in
    * another state.
    */
-  retry(ref: SearchRef): Promise<boolean>
-  retryAll(filter: DeadFilter): Promise<Retried>
+  retryOne(ref: SearchRef): Promise<boolean>
   /**
-   * The same as `retryAll`, for what a person confirmed. Null: more match now, or more of them may be paid for, so nothing
+   * The same for all that match. Null: more match now than a person confirmed, or more of them may be paid for, so nothing
    * is changed.
    */
-  retryUpTo(confirmed: RetryPrice, filter: DeadFilter): Promise<Retried | null>
+  retry(filter: DeadFilter, confirmed?: RetryPrice): Promise<Retried | null>
   /**
    * Removes them from the list; their rows keep the status `dead`. Does not count those already
-   * discarded.
+   * discarded. Null: more match now than a person confirmed, so nothing is changed.
    */
-  discardAll(filter: DeadFilter): Promise<number>
-  /** The same, for what a person confirmed. Null: more than `confirmed` match now, so nothing is changed. */
-  discardUpTo(confirmed: number, filter: DeadFilter): Promise<number | null>
+  discard(filter: DeadFilter, confirmed?: number): Promise<number | null>
   /**
    * queued (that round) → dead: BullMQ gave up on the job (it stalled too often). False when it
    * already has an outcome.
@@ -86,7 +85,11 @@ export interface DeadLetterStore {
 export function deadLetterStore(connection: Connection): DeadLetterStore {
   return {
     list: (filter, after, limit) => connection.read((tx) => list(tx, filter, after, limit)),
-    count: (filter) => connection.read(async (tx) => count(tx, await matching(tx, filter))),
+    count: (filter) =>
+      connection.read(async (tx) => {
+        const { text, parameters } = await matching(tx, filter)
+        return getNumber(tx, `select count(*) as n from search where ${text}`, parameters)
+      }),
     price: (filter) => connection.read(async (tx) => priceOf(tx, await matching(tx, filter))),
     get: (refs) => connection.read(async (tx) => withRows(tx, await letters(tx, await listedAmong(tx, refs), ''))),
     newest: (limit) =>
@@ -98,25 +101,21 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
         )
         return rows.map(refOf)
       }),
-    retry: (ref) =>
+    retryOne: (ref) =>
       connection.write(async (tx) => (await retryDead(tx, await idsMatching(tx, await listedAmong(tx, [ref])))) === 1),
-    retryAll: (filter) =>
+    retry: (filter, confirmed) =>
       connection.write(async (tx) => {
         const all = await matching(tx, filter)
-        return retryMatching(tx, all, await priceOf(tx, all))
+        const { searches, maybePaid } = await priceOf(tx, all)
+        if (confirmed && (searches > confirmed.searches || maybePaid > confirmed.maybePaid)) return null
+        const ids = await idsMatching(tx, all)
+        return { retried: await retryDead(tx, ids), ...(await countDue(tx, ids)), maybePaid }
       }),
-    retryUpTo: (confirmed, filter) =>
+    discard: (filter, confirmed) =>
       connection.write(async (tx) => {
-        const all = await matching(tx, filter)
-        const price = await priceOf(tx, all)
-        const isMore = price.searches > confirmed.searches || price.maybePaid > confirmed.maybePaid
-        return isMore ? null : retryMatching(tx, all, price)
-      }),
-    discardAll: (filter) => connection.write(async (tx) => discardMatching(tx, await matchingListed(tx, filter))),
-    discardUpTo: (confirmed, filter) =>
-      connection.write(async (tx) => {
-        const all = await matchingListed(tx, filter)
-        return (await count(tx, all)) > confirmed ? null : discardMatching(tx, all)
+        const ids = await idsMatching(tx, await matching(tx, { ...filter, discarded: false }))
+        if (confirmed !== undefined && ids.length > confirmed) return null
+        return tx.run('update search set discarded = 1 where $among(id, @ids)', { ids })
       }),
     recordCrashed: (ref, death, now) =>
       connection.write(async (tx) => {
@@ -135,10 +134,6 @@ async function idsMatching(tx: Transaction, { text, parameters }: Condition): Pr
   return idsOf(await tx.all<{ id: number }>(`select search.id from search where ${text}`, parameters))
 }
 
-function count(tx: Transaction, { text, parameters }: Condition): Promise<number> {
-  return getNumber(tx, `select count(*) as n from search where ${text}`, parameters)
-}
-
 function priceOf(tx: Transaction, { text, parameters }: Condition): Promise<RetryPrice> {
   return getOne(
     tx,
@@ -147,22 +142,9 @@ function priceOf(tx: Transaction, { text, parameters }: Condition): Promise<Retr
   )
 }
 
-async function retryMatching(tx: Transaction, all: Condition, { maybePaid }: RetryPrice): Promise<Retried> {
-  const ids = await idsMatching(tx, all)
-  return { retried: await retryDead(tx, ids), ...(await countDue(tx, ids)), maybePaid }
-}
-
 /** Those that were refused because of the API key. Returns how many. */
 export async function retryUnauthorized(tx: Transaction): Promise<number> {
   return retryDead(tx, await idsMatching(tx, await matching(tx, { reason: 'unauthorized' })))
-}
-
-function matchingListed(tx: Transaction, filter: DeadFilter): Promise<Condition> {
-  return matching(tx, { ...filter, discarded: false })
-}
-
-async function discardMatching(tx: Transaction, all: Condition): Promise<number> {
-  return tx.run('update search set discarded = 1 where $among(id, @ids)', { ids: await idsMatching(tx, all) })
 }
 
 /** A page costs the same at any depth of the list, because both columns are in one index. */

@@ -90,7 +90,7 @@ describe('searches that fail although the API is healthy', () => {
     expect((await deadLetters(system)).map(({ letter }) => letter.attempts)).toEqual([8, 8, 8, 8])
     expect(bad.map((query) => failedCalls(system, query))).toEqual([8, 8, 8, 8])
 
-    expect(await system.store.deadLetters.retryAll({})).toMatchObject({ retried: 4, due: 4 })
+    expect(await system.store.deadLetters.retry({})).toMatchObject({ retried: 4, due: 4 })
     await until(() => bad.every((query) => failedCalls(system, query) === 16), {
       timeoutMs: 120_000,
       what: 'the calls of the retry',

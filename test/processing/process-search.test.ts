@@ -121,7 +121,7 @@ describe('a refusal that may apply to every search is checked with GET /me', () 
     expect((await system.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
       { letter: { status: 401, message: 'Not for this query', remedy: expect.stringContaining('accepts the key') } },
     ])
-    expect(await system.store.deadLetters.retryAll({ reason: 'unauthorized' })).toMatchObject({ retried: 0 })
+    expect(await system.store.deadLetters.retry({ reason: 'unauthorized' })).toMatchObject({ retried: 0 })
   })
 
   test('several refusals at once share one check, and a new call waits for it', async () => {

@@ -70,7 +70,7 @@ describe('what a cap withholds, in the export and in the counts alike', () => {
     await expectStatuses(id, ['dead', 'dead', 'withheld', 'withheld'])
     expect(await feedAll(store)).toEqual([])
     // Those are tried again, not two more.
-    expect(await store.deadLetters.retryAll({ batchId: id })).toMatchObject({ retried: 2, due: 2, withheld: 0 })
+    expect(await store.deadLetters.retry({ batchId: id })).toMatchObject({ retried: 2, due: 2, withheld: 0 })
     for (const query of ['d', 'e']) {
       await feedAll(store)
       await settle(store, query, 'refused', 2)
@@ -159,7 +159,7 @@ describe('a batch is complete', () => {
     expect(await completedAt(id)).toBe(11_000)
     expect(await completed(2)).toEqual([id])
     expect(await completed(3)).toEqual([])
-    await store.deadLetters.retry(refOf('b'))
+    await store.deadLetters.retryOne(refOf('b'))
     expect(await completedAt(id)).toBeNull()
     await settle(store, 'b', 'answered', 2)
     expect(await completed(4)).toEqual([id])

@@ -100,7 +100,7 @@ describe('the low-water mark', () => {
     await settle(store, 'b', 'refused')
     await settle(store, 'a', 'answered')
     expect(await due()).toEqual([])
-    expect(await store.deadLetters.retry(refOf('b'))).toBe(true)
+    expect(await store.deadLetters.retryOne(refOf('b'))).toBe(true)
     expect(await due()).toEqual(['b'])
     await store.batches.cancel(early, 9)
     expect(await due()).toEqual(['b'])

@@ -45,7 +45,7 @@ test('a batch that was done in time is not late when a dead letter is retried af
   const id = await withDeadline(['a'], 12_000)
   await settle(store, 'a', 'refused')
   expect(await look(11_500)).toEqual([`${id} released`, `${id} done`])
-  await store.deadLetters.retry(refOf('a'))
+  await store.deadLetters.retryOne(refOf('a'))
   expect(await look(20_000)).toEqual([])
 })
 
@@ -60,7 +60,7 @@ test('many dead rows are found when the batch is done, before it is', async () =
   const id = await released(store, queries)
   for (const query of queries) await settle(store, query, 'refused')
   expect(await look(20_000)).toEqual([`${id} released`, `${id} many_dead`, `${id} done`])
-  await store.deadLetters.retry(refOf('bad 0'))
+  await store.deadLetters.retryOne(refOf('bad 0'))
   await settle(store, 'bad 0', 'refused', 2)
   expect(await look(30_000)).toEqual([`${id} done`])
 })
@@ -92,7 +92,7 @@ test('a batch that was reported as done is not reported as cancelled, unless it 
   const [id, retried] = [await released(store, ['a']), await released(store, ['b'])]
   for (const query of ['a', 'b']) await settle(store, query, 'refused')
   await look(20_000)
-  await store.deadLetters.retry(refOf('b'))
+  await store.deadLetters.retryOne(refOf('b'))
   for (const each of [id, retried]) expect(await store.batches.cancel(each, 22_000)).toBe(true)
   expect(await look(23_000)).toEqual([`${retried} cancelled`])
 })

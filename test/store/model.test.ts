@@ -136,10 +136,10 @@ async function perform(world: World, step: Act): Promise<void> {
       await store.feed.requeue([refOf(step.query, await roundOf(world, step.query))])
       return
     case 'retry':
-      await store.deadLetters.retry(refOf(step.query, await roundOf(world, step.query)))
+      await store.deadLetters.retryOne(refOf(step.query, await roundOf(world, step.query)))
       return
     case 'discard':
-      await store.deadLetters.discardAll({ search: refOf(step.query).fingerprint })
+      await store.deadLetters.discard({ search: refOf(step.query).fingerprint })
       return
     case 'crash':
       await store.deadLetters.recordCrashed(refOf(step.query, await roundOf(world, step.query)), DEATH, world.now)
@@ -148,7 +148,7 @@ async function perform(world: World, step: Act): Promise<void> {
       await store.feed.requeueAll()
       return
     case 'retryAll':
-      await store.deadLetters.retryAll({})
+      await store.deadLetters.retry({})
       return
     case 'ageOut':
       await store.calls.expire(world.now)

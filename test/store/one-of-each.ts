@@ -25,10 +25,10 @@ export async function oneOfEach(store: Store, change: Change = (change) => chang
     if (call.kind !== 'granted') throw new Error(`expected a granted claim, found ${call.kind}`)
     await change(() => close(store, call.callId, (['answered', 'refused', 'timedOut'] as const)[index] ?? 'refused'))
   }
-  await change(() => store.deadLetters.retry(refOf(`${word}b`)))
+  await change(() => store.deadLetters.retryOne(refOf(`${word}b`)))
   await change(() => store.feed.requeue([refOf(`${word}d`)]))
   await change(() => store.deadLetters.recordCrashed(refOf(`${word}e`), DEATH, 12_000))
-  await change(() => store.deadLetters.discardAll({ search: refOf(`${word}e`).fingerprint }))
+  await change(() => store.deadLetters.discard({ search: refOf(`${word}e`).fingerprint }))
   const late = await change(() => claim(store, `${word}f`, { token: 9 }))
   await change(() => store.calls.expire(11_000))
   if (late.kind === 'granted') await change(() => close(store, late.callId, 'rateLimited'))

@@ -4,6 +4,7 @@ import { deadFilterOf, listDeadLetters, refuseEmptyFilter } from '../../batches/
 import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
+import { NOTHING_RETRIED } from '../../store/dead-letters.js'
 import type { BatchReport, DeadLetterEntry, Retried, RetryPrice } from '../../store/store.js'
 import type { DocumentBody } from '../documents.js'
 import { askToConfirm } from '../lib/ask.js'
@@ -159,9 +160,9 @@ async function retryAll(cli: Cli, search: string | undefined, options: LetterOpt
         const facts = `Retrying ${pluralize(searches, 'dead letter')} may cost up to ${pluralize(searches, 'credit')}${again(maybePaid)}.`
         return { price, facts }
       },
-      change: (confirmed) => sendBack(cli, session, () => store.deadLetters.retryUpTo(confirmed, filter)),
+      change: (confirmed) => sendBack(cli, session, () => store.deadLetters.retry(filter, confirmed)),
     })
-    if (retried === null) printRetried(cli, { retried: 0, due: 0, withheld: 0, maybePaid: 0 })
+    if (retried === null) printRetried(cli, NOTHING_RETRIED)
     return 0
   })
 }
@@ -200,11 +201,11 @@ async function discardAll(cli: Cli, search: string | undefined, options: LetterO
     const discarded = await changeConfirmed(cli, options, {
       question: 'Discard?',
       look: async () => {
-        const count = await deadLetters.count({ ...filter, discarded: false })
-        const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
-        return { price: { searches: count, maybePaid: 0 }, facts }
+        const searches = await deadLetters.count({ ...filter, discarded: false })
+        const facts = `Discarding ${pluralize(searches, 'dead letter')} takes them off the list; their rows stay dead in the export.`
+        return { price: { searches, maybePaid: 0 }, facts }
       },
-      change: ({ searches }) => deadLetters.discardUpTo(searches, filter),
+      change: (confirmed) => deadLetters.discard(filter, confirmed?.searches),
     })
     cli.result('discard', { discarded: discarded ?? 0 })
     cli.print(
@@ -213,8 +214,6 @@ async function discardAll(cli: Cli, search: string | undefined, options: LetterO
     return 0
   })
 }
-
-const ANY_PRICE: RetryPrice = { searches: Number.POSITIVE_INFINITY, maybePaid: Number.POSITIVE_INFINITY }
 
 /**
  * Asks about what matches now, and again if there is more of it after the answer. With --yes, changes all without a question.
@@ -228,14 +227,14 @@ async function changeConfirmed<T>(
     readonly question: string
     readonly look: () => Promise<{ readonly price: RetryPrice; readonly facts: string }>
     /** Null: it would be more than `confirmed`, so nothing was changed. */
-    readonly change: (confirmed: RetryPrice) => Promise<T | null>
+    readonly change: (confirmed: RetryPrice | undefined) => Promise<T | null>
   },
 ): Promise<T | null> {
   for (;;) {
     const { price, facts } = await steps.look()
     if (price.searches === 0) return null
     if (yes !== true) await confirm(cli, facts, steps.question)
-    const changed = await steps.change(yes === true ? ANY_PRICE : price)
+    const changed = await steps.change(yes === true ? undefined : price)
     if (changed !== null) return changed
     cli.say('More match now than you confirmed, so nothing was changed.')
   }

@@ -56,7 +56,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => Promise<P
     // What the page named when it asked. If there are more now, it asks again.
     const named = { searches: countIn(fields.confirmed), maybePaid: countIn(fields.maybe_paid) }
     const confirmed = needsConfirmation(price, options.confirmAbove) ? named : price
-    const sentBack = await store.deadLetters.retryUpTo(confirmed, filter)
+    const sentBack = await store.deadLetters.retry(filter, confirmed)
     if (sentBack === null)
       return page(c, await context(), <AskRetry price={await store.deadLetters.price(filter)} filter={filter} />)
     const { retried, due } = sentBack
@@ -67,7 +67,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => Promise<P
   web.post('/dead-letters/discard', async (c) => {
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
-    const discarded = await store.deadLetters.discardUpTo(countIn(fields.confirmed), filter)
+    const discarded = await store.deadLetters.discard(filter, countIn(fields.confirmed))
     if (discarded === null)
       return page(c, await context(), <AskDiscard searches={await store.deadLetters.count(filter)} filter={filter} />)
     options.log.info({ event: 'dead_letters.discarded', discarded }, 'dead letters discarded on the board')
