@@ -61,7 +61,7 @@ export function openConnection(
 ): SqliteConnection {
   const handle = openHandle(files, mode, patienceMs)
   const tx = transactionOn(handle)
-  const { mutex: alone, leave } = mode === 'write' ? shareMutex(resolve(path)) : { mutex: mutex(), leave: () => {} }
+  const alone = mode === 'write' ? sharedMutex(resolve(path)) : mutex()
 
   let lockWaitMs = 0
 
@@ -104,9 +104,7 @@ export function openConnection(
     checkpoint: () => void handle.pragma('wal_checkpoint(PASSIVE)'),
     close: () =>
       alone(async () => {
-        if (!handle.open) return
-        handle.close()
-        leave()
+        if (handle.open) handle.close()
       }),
   }
 }
@@ -213,23 +211,16 @@ function openSnapshot(files: StoreFiles): Snapshot {
   }
 }
 
-const mutexes = new Map<string, { readonly mutex: Mutex; users: number }>()
+const mutexes = new Map<string, Mutex>()
 
 /**
  * All writing connections of a file in this process take turns: one that waited for SQLite's lock
  * would block the thread, and with it the transaction that holds the lock.
  */
-function shareMutex(path: string): { readonly mutex: Mutex; leave(): void } {
-  const shared = mutexes.get(path) ?? { mutex: mutex(), users: 0 }
+function sharedMutex(path: string): Mutex {
+  const shared = mutexes.get(path) ?? mutex()
   mutexes.set(path, shared)
-  shared.users += 1
-  return {
-    mutex: shared.mutex,
-    leave: () => {
-      shared.users -= 1
-      if (shared.users === 0) mutexes.delete(path)
-    },
-  }
+  return shared
 }
 
 function pragma(handle: Database.Database, name: string): number {
