@@ -17,7 +17,7 @@ export async function logStartup(parts: {
 }): Promise<void> {
   const { settings, log, store, queue, account } = parts
   const known = await store.account.get()
-  const limitPerMinute = await allowedPerMinute(store, settings.rateLimit)
+  const limitPerMinute = allowedPerMinute(known, settings.rateLimit)
   const counts = await queue.searches.counts()
   const warnings = await queue.registry.warnings()
   // Read everything before logging `worker.started`: a failed start must not look like a worker that stopped.

@@ -1,6 +1,6 @@
 import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import type { Store } from '../store/store.js'
+import type { Account, Store } from '../store/store.js'
 
 /**
  * One job start is one call, so BullMQ's global rate limit governs all workers. The limit is the
@@ -11,8 +11,8 @@ import type { Store } from '../store/store.js'
 export const LOWEST_TIER_PER_MINUTE = 5
 
 /** Calls a minute that all workers together may make now. */
-export async function allowedPerMinute(store: Pick<Store, 'account'>, setting: number | 'auto'): Promise<number> {
-  return setting === 'auto' ? ((await store.account.get()).limitPerMinute ?? LOWEST_TIER_PER_MINUTE) : setting
+export function allowedPerMinute({ limitPerMinute }: Account, setting: number | 'auto'): number {
+  return setting === 'auto' ? (limitPerMinute ?? LOWEST_TIER_PER_MINUTE) : setting
 }
 
 /** The share we keep even where other clients use the whole limit. Calls continue, and a 429 stops them if needed. */
@@ -34,7 +34,7 @@ export async function applyRateLimit(
   },
   others = 0,
 ): Promise<number | null> {
-  const allowed = await limitBeside(parts.store, parts.rateLimit, others)
+  const allowed = limitBeside(await parts.store.account.get(), parts.rateLimit, others)
   const before = (await parts.queue.throttle.rate())?.callsPerMinute ?? null
   if (before === allowed) return null
   if (before !== null && others > 0 && Math.abs(before - allowed) <= allowed * WORTH_A_CHANGE) return null
@@ -48,9 +48,9 @@ export async function applyRateLimit(
   return allowed
 }
 
-async function limitBeside(store: Pick<Store, 'account'>, setting: number | 'auto', others: number): Promise<number> {
-  const wanted = Math.max(1, await allowedPerMinute(store, setting))
+function limitBeside(account: Account, setting: number | 'auto', others: number): number {
+  const wanted = Math.max(1, allowedPerMinute(account, setting))
   if (others === 0) return wanted
-  const limit = (await store.account.get()).limitPerMinute ?? wanted
+  const limit = account.limitPerMinute ?? wanted
   return Math.max(1, Math.min(wanted, Math.floor(Math.max(limit - others, limit * OUR_LEAST_SHARE))))
 }

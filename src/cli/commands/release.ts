@@ -107,10 +107,10 @@ async function confirmedPrice(
 ): Promise<Price> {
   const { settings, store } = session
   const now = session.now()
-  const callsPerMinute = await allowedPerMinute(store, settings.rateLimit)
   const { credits, plan } = await priceOfRelease(store, wanted)
   const { creditReserve, activeHours, confirmAbove } = settings
   const account = await store.account.get()
+  const callsPerMinute = allowedPerMinute(account, settings.rateLimit)
   const price = {
     credits,
     estimate: estimate({
