@@ -40,19 +40,14 @@ export function apiStore(connection: Connection): ApiStore {
   }
 }
 
-/** Null: no worker has started yet. For use inside a transaction. */
-export async function readStoredApi(tx: Transaction): Promise<StoredApi | null> {
-  const address = await readMeta(tx, 'api_address')
-  return address === null ? null : { address, adopted: (await readMeta(tx, 'api_adopted')) !== null }
-}
-
 async function known(tx: Transaction): Promise<KnownApi | null> {
-  const api = await readStoredApi(tx)
-  if (api === null) return null
+  const address = await readMeta(tx, 'api_address')
+  if (address === null) return null
+  const adopted = (await readMeta(tx, 'api_adopted')) !== null
   // A call that failed to connect or got a 5xx brought nothing. So a misspelt address can be
   // corrected freely.
   const anyOutcome = await tx.get("select 1 from call_count where calls > 0 and outcome <> 'transient'")
-  return { ...api, answers: await countOf(tx, 'answered'), isUnused: anyOutcome === undefined }
+  return { address, adopted, answers: await countOf(tx, 'answered'), isUnused: anyOutcome === undefined }
 }
 
 function storeAddress(tx: Transaction, address: string, adopted: boolean): void {

@@ -43,7 +43,7 @@ export interface OpenOptions {
 
 /**
  * Opens the store and migrates its schema: the same queries on whichever engine it is. Throws
- * `ConfigurationError` for a database that is no store or a store of a newer version. Throws
+ * `ConfigurationError` for a database that is no store, a store of a newer version, or refused by its server. Throws
  * `UnreachableError` when it is locked, or cannot be reached, created, read or written.
  */
 export async function openStore(options: OpenOptions): Promise<Store> {

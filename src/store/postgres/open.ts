@@ -15,11 +15,7 @@ export interface PostgresOptions {
   readonly clock: AdjustableClock | undefined
 }
 
-/**
- * Connects, and migrates the schema. Throws `ConfigurationError` for a password, a user or a
- * database that the server refuses, and for a store of a newer version; `UnreachableError` when the
- * server cannot be reached.
- */
+/** Three connections: one that writes, one that loads, one that only reads. Errors: see `openStore`. */
 export async function openPostgres({ database, log, clock }: PostgresOptions): Promise<Engine> {
   const target = readDatabaseUrl(database)
   const connection = openConnection(target, 'write')

@@ -26,11 +26,7 @@ const BETWEEN_TRIES_MS = 20
 /** Rows of a transaction share most of its cost. */
 const ROWS_PER_CHUNK = 10_000
 
-/**
- * Opens the file and migrates its schema: one connection that writes, one that only reads. Throws
- * `ConfigurationError` for a file that is no store or a store of a newer version. Throws
- * `UnreachableError` when the file is locked, or cannot be created, read or written.
- */
+/** One connection that writes, one that only reads. Errors: see `openStore`. */
 export async function openSqlite(options: SqliteOptions): Promise<Engine> {
   const { path, patienceMs = PATIENCE_MS } = options
   try {
