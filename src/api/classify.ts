@@ -26,9 +26,8 @@ export function outcomeOf(response: Received, answer: Answer | null, now: number
   const retryAfterMs = parseRetryAfter(header(response.headers, 'retry-after'), header(response.headers, 'date'), now)
   const said = readErrorBody(response.text)
   const refusal: Refusal = {
+    ...said,
     status,
-    error: said.error,
-    code: said.code,
     message: said.message ?? redirectNote(response),
     requestId: said.requestId ?? requestIdHeader(response.headers),
   }

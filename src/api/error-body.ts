@@ -1,13 +1,8 @@
 import { isRecord, parseJson } from '../domain/json.js'
+import type { Refusal } from '../domain/outcome.js'
 
-export interface ErrorBody {
-  /** Null when the body has none. */
-  readonly error: string | null
-  readonly code: string | null
-  /** The API's message; for a page that is not from the API, its title or the beginning of its text. */
-  readonly message: string | null
-  readonly requestId: string | null
-}
+/** What the body has none of is null. The message of a page that is not from the API: its title, or how its text begins. */
+export type ErrorBody = Omit<Refusal, 'status'>
 
 const LONGEST_TEXT = 500
 const NOTHING: ErrorBody = { error: null, code: null, message: null, requestId: null }

@@ -27,7 +27,7 @@ const HOUR_MS = 60 * 60 * 1000
  * Reports from store and queue: what is done, what is due, and the state.
  * @param which one batch, or unfinished ones first, then the last to finish
  */
-export async function status(parts: StatusParts, which: WhichBatches = { limit: 20 }): Promise<StatusReport> {
+export async function status(parts: StatusParts, which: WhichBatches): Promise<StatusReport> {
   const now = parts.now()
   const [{ batches, totals, needs }, pauses, watch, probing, account, hours, overriddenUntil, timeline, notifications] =
     await Promise.all([

@@ -157,10 +157,8 @@ function describeError(value: unknown, withStack: boolean): unknown {
 
 function causesOf(error: Error): string[] {
   const causes: string[] = []
-  const seen = new Set<unknown>([error])
   let cause = error.cause
-  while (cause !== undefined && cause !== null && !seen.has(cause) && causes.length < DEEPEST_CAUSE) {
-    seen.add(cause)
+  while (cause !== undefined && cause !== null && causes.length < DEEPEST_CAUSE) {
     causes.push(isError(cause) ? messageOf(cause) : String(cause))
     cause = isError(cause) ? cause.cause : undefined
   }

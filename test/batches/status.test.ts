@@ -463,7 +463,10 @@ describe('the report', () => {
     }
     const store = { ...system.store, reports: { ...system.store.reports, look } }
     await alive()
-    const report = await status({ store, queue: system.queue, now: system.now, settings: system.settings() })
+    const report = await status(
+      { store, queue: system.queue, now: system.now, settings: system.settings() },
+      { limit: 20 },
+    )
     expect(report).toMatchObject({
       finish_at: null,
       queue: { state: 'rate_limited', reason: expect.stringContaining('Every call since') },
@@ -489,12 +492,10 @@ describe('the report', () => {
   test('without Redis the store is reported, rate limit included', async () => {
     await system.submit(queries(3))
     await limitRate(system.store, system.now() + 60_000, system.now())
-    const report = await status({
-      store: system.store,
-      queue: null,
-      now: system.now,
-      settings: system.settings(),
-    })
+    const report = await status(
+      { store: system.store, queue: null, now: system.now, settings: system.settings() },
+      { limit: 20 },
+    )
     expect(report.queue).toMatchObject({ waiting: 3, active: 0, workers: 0, state: 'no_workers' })
   })
 

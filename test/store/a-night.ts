@@ -37,10 +37,6 @@ export async function play(store: Store, name: string, turn: number): Promise<vo
   await store.deadLetters.get(await store.deadLetters.newest(100))
   await store.activity.sample(now, { limitPerMinute: 300, stopped: null }, 1e12)
   await store.activity.read({ from: 0, to: now + 1, everyMinutes: 5, now })
-  await status({
-    store,
-    queue: null,
-    now: () => now,
-    settings: { rateLimit: 'auto', autoResumeHours: 24, creditReserve: 0, activeHours: null },
-  })
+  const settings = { rateLimit: 'auto', autoResumeHours: 24, creditReserve: 0, activeHours: null } as const
+  await status({ store, queue: null, now: () => now, settings }, { limit: 20 })
 }

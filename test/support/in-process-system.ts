@@ -153,7 +153,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
       cleanup.add(() => running.stop())
       return running
     },
-    status: (env) => status({ store, queue, now, settings: settings(env) }),
+    status: (env) => status({ store, queue, now, settings: settings(env) }, { limit: 20 }),
     close: () => cleanup.runAll(),
   }
 }

@@ -27,13 +27,8 @@ test('the overview reads by index what it shows, in few statements', async () =>
   } as typeof prepare
   const store = await openStore({ path: temp.path, actor: 'board' })
   texts.length = 0
-  const report = () =>
-    status({
-      store,
-      queue: null,
-      now: Date.now,
-      settings: { rateLimit: 'auto', autoResumeHours: 24, creditReserve: 0, activeHours: null },
-    })
+  const settings = { rateLimit: 'auto', autoResumeHours: 24, creditReserve: 0, activeHours: null } as const
+  const report = () => status({ store, queue: null, now: Date.now, settings }, { limit: 20 })
   await using board = await setup({ report, store })
   texts.length = 0
   try {

@@ -50,7 +50,7 @@ export async function exportBatch({
   signal = NEVER_ABORTED,
 }: ExportOrder): Promise<ExportResult> {
   signal.throwIfAborted()
-  const writer = format === 'csv' ? csvWriter(batch, { spreadsheetSafe: spreadsheetSafe === true }) : jsonlWriter(batch)
+  const writer = format === 'csv' ? csvWriter(batch, spreadsheetSafe === true) : jsonlWriter(batch)
   const target = await openTarget(out, spared, signal)
   const byStatus = Object.fromEntries(ROW_STATUSES.map((status) => [status, 0])) as Record<RowStatus, number>
   let count = 0
@@ -138,15 +138,14 @@ const BYTE_ORDER_MARK = '\uFEFF'
  */
 function csvWriter(
   batch: Pick<Batch, 'format' | 'delimiter' | 'byteOrderMark' | 'quoting' | 'preamble' | 'columns'>,
-  options: { readonly spreadsheetSafe?: boolean } = {},
+  spreadsheetSafe: boolean,
 ): LineWriter {
   const delimiter = batch.delimiter ?? ','
   const line = batch.quoting === 'none' ? plainLine(delimiter) : quotedLine(delimiter)
   const isCsv = batch.format === 'csv'
-  const isSafe = options.spreadsheetSafe === true
   const kept = [...batch.columns.keys()].filter((index) => !isExportColumn(batch.columns[index] ?? ''))
   const width = batch.columns.length
-  const own = isSafe ? guardFormula : (cell: string) => cell
+  const own = spreadsheetSafe ? guardFormula : (cell: string) => cell
   const header = isCsv ? kept.map((index) => own(batch.columns[index] ?? '')) : ['position', 'id', 'row']
   const theirs = isCsv
     ? (row: ExportedRow) => {
@@ -154,14 +153,14 @@ function csvWriter(
         return isLong(cells, width) ? joinSurplus(cells, kept.length, delimiter) : pick(cells, kept)
       }
     : (row: ExportedRow) => [String(row.position), row.key ?? '', row.row]
-  const added = isSafe ? [...OUR_COLUMNS, GUARD_COLUMN] : OUR_COLUMNS
+  const added = spreadsheetSafe ? [...OUR_COLUMNS, GUARD_COLUMN] : OUR_COLUMNS
   const preamble = isCsv ? batch.preamble : ''
   return {
     header: (batch.byteOrderMark ? BYTE_ORDER_MARK : '') + preamble + line([...header, ...added]),
     line: (row) => {
-      const cells = isSafe ? theirs(row).map(guardFormula) : theirs(row)
+      const cells = spreadsheetSafe ? theirs(row).map(guardFormula) : theirs(row)
       for (const cell of ourCells(row)) cells.push(guardFormula(cell))
-      if (isSafe) cells.push('true')
+      if (spreadsheetSafe) cells.push('true')
       return line(cells)
     },
   }
@@ -259,7 +258,7 @@ function jsonLine({ position, key, status, tagging, error }: ExportedRow, row: s
   return `${JSON.stringify(facts).slice(0, -1)},"row":${row}}\n`
 }
 
-function tagsJson({ genre, subgenres, moods, instruments, bpm, key, energyLevel, hasVocals }: Tags) {
+export function tagsJson({ genre, subgenres, moods, instruments, bpm, key, energyLevel, hasVocals }: Tags) {
   return { genre, subgenres, moods, instruments, bpm, key, energy_level: energyLevel, has_vocals: hasVocals }
 }
 

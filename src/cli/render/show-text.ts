@@ -1,3 +1,4 @@
+import { tagsJson } from '../../catalog/export/export-batch.js'
 import { parseStored } from '../../catalog/json/exact-json.js'
 import { parseTracks } from '../../domain/answer.js'
 import type { Death } from '../../domain/dead-letter.js'
@@ -183,8 +184,4 @@ function callJson(call: CallReport) {
 
 function withRequestId({ requestId, ...death }: Death) {
   return { ...death, request_id: requestId }
-}
-
-function tagsJson({ hasVocals, energyLevel, ...others }: Tags) {
-  return { ...others, energy_level: energyLevel, has_vocals: hasVocals }
 }
