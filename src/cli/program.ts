@@ -19,8 +19,6 @@ export interface CommandEntry {
 
 interface CommandModule {
   define(command: Command, act: Act): void
-  /** Rewrites the arguments of the command before commander parses them. */
-  rewriteArguments?(words: readonly string[]): readonly string[]
 }
 
 const LOOK = 'Inspect:'
@@ -74,11 +72,11 @@ export const COMMANDS: readonly CommandEntry[] = [
 /** Parses the command line and runs the command that it names. @throws what the command throws */
 export async function runProgram(argv: readonly string[], cli: Cli): Promise<ExitCode> {
   let code: ExitCode = 0
-  const { program, words } = await buildProgram(argv, cli, async (work) => {
+  const program = await buildProgram(argv, cli, async (work) => {
     code = await work(cli)
   })
   try {
-    await program.parseAsync([...words], { from: 'user' })
+    await program.parseAsync([...argv], { from: 'user' })
     return code
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
@@ -89,11 +87,7 @@ export async function runProgram(argv: readonly string[], cli: Cli): Promise<Exi
 }
 
 /** Registers all commands by name, and defines only the one that is run. */
-async function buildProgram(
-  argv: readonly string[],
-  cli: Cli,
-  act: Act,
-): Promise<{ readonly program: Command; readonly words: readonly string[] }> {
+async function buildProgram(argv: readonly string[], cli: Cli, act: Act): Promise<Command> {
   const program = new Command('trackyard-batch')
     .description(
       "Runs every row of a catalog through Trackyard's music search and writes the catalog back with tags.\n" +
@@ -111,7 +105,6 @@ async function buildProgram(
       getErrHelpWidth: () => cli.io.stderr.columns || 100,
     })
   const named = namedCommand(argv)
-  let words = argv
   for (const { name, summary, group, load } of COMMANDS) {
     const command = program
       .command(name)
@@ -120,10 +113,8 @@ async function buildProgram(
       .helpGroup(group)
     // A completion script has the options of all commands.
     if (name !== named && named !== 'completion') continue
-    const { define, rewriteArguments } = await load()
+    const { define } = await load()
     define(command, act)
-    // Not for `help show`, whose arguments are names of commands.
-    if (argv[0] === name && rewriteArguments !== undefined) words = [name, ...rewriteArguments(argv.slice(1))]
   }
   // After the loop: a command with subcommands would inherit the help command and its group.
   program.commandsGroup(LOOK).helpCommand('help [command]', 'print this help, or the help of a command')
@@ -134,7 +125,7 @@ async function buildProgram(
     'trackyard-batch wait && trackyard-batch export',
   )
   program.addHelpText('after', SETTINGS_HELP)
-  return { program, words }
+  return program
 }
 
 /** Names only: loading the table of settings would double the time that help takes. */

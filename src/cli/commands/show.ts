@@ -11,21 +11,6 @@ interface ShowOptions {
   readonly batch?: string
 }
 
-/**
- * An id may begin with a dash, and commander would take it for an option. If no other argument can
- * be what is asked for, it is moved to the end, after `--`.
- */
-export function rewriteArguments(words: readonly string[]): readonly string[] {
-  if (words.includes('--')) return words
-  const mayBeId = words.map((word, index) => words[index - 1] !== '--batch' && !OPTION.test(word))
-  const plain = words.some((word, index) => mayBeId[index] && !word.startsWith('-'))
-  const dashed = words.findIndex((word, index) => mayBeId[index] && word.startsWith('-') && word !== '-')
-  if (plain || dashed === -1) return words
-  return [...words.filter((_, index) => index !== dashed), '--', words[dashed] ?? '']
-}
-
-const OPTION = /^(--batch(=.*)?|--json|--help|-h)$/s
-
 export function define(command: Command, act: Act): void {
   command
     .description('Shows everything about one row or search: the request, every call, the answer, the tags, the reason.')
