@@ -88,7 +88,7 @@ function statusReply(context: RequestContext, fault: FaultRule, does: FaultStatu
   const waitMs = fault.ms ?? (does.status === 429 ? 1000 : null)
   const given = Object.entries(does.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
   const headers = {
-    ...(waitMs === null ? {} : retryAfterHeader(options.retryAfter, waitMs)),
+    ...(waitMs === null ? {} : retryAfterHeader(waitMs)),
     ...Object.fromEntries(given),
   }
   const reply =

@@ -83,10 +83,10 @@ function unauthorized(context: RequestContext): Reply | null {
 
 function limited(context: RequestContext): Reply | null {
   const { account, options } = context.parts
-  if (context.endpoint !== 'search' && !options.countsAccountCalls) return null
+  if (context.endpoint !== 'search') return null
   const { waitMs, limit } = account.admit(performance.now())
   if (limit === null) return null
   const body = limit === 'day' ? { ...documentedError(429), message: 'Daily limit exceeded' } : documentedError(429)
   const reply = errorReply(429, options, context, body)
-  return { ...reply, headers: { ...reply.headers, ...retryAfterHeader(options.retryAfter, waitMs) } }
+  return { ...reply, headers: { ...reply.headers, ...retryAfterHeader(waitMs) } }
 }

@@ -6,7 +6,6 @@ import type { FaultRule } from './faults.js'
  * Defaults follow the API document; where it is silent, they are the easiest for a client.
  */
 export interface SimulatorOptions {
-  readonly host: string
   /** 0: any free port. */
   readonly port: number
   /** Bearer keys of the simulated account. In the log they are `key-1`, `key-2`, … */
@@ -26,8 +25,6 @@ export interface SimulatorOptions {
   /** Null: no limit. Default: the tier's. */
   readonly perDay: number | null
   readonly dayMs: number
-  /** Whether GET /me and GET /usage count against the limits too. */
-  readonly countsAccountCalls: boolean
   /** Time from request to answer, or a range to draw it from. */
   readonly latencyMs: number | readonly [min: number, max: number]
   /** All random choices depend on this and on the request, not on the order of arrival. */
@@ -37,12 +34,8 @@ export interface SimulatorOptions {
    * - `once started`: the worst case; a request that hangs or is cut off costs one too.
    */
   readonly chargeRule: 'on success' | 'once started'
-  /** What the Retry-After of a 429 looks like. */
-  readonly retryAfter: RetryAfterStyle
   /** X-RateLimit-… and X-Credits-Remaining on every response. */
   readonly headers: boolean
-  /** Where a 5xx has its request id; the API does not say. */
-  readonly requestIdIn: 'body' | 'header' | 'both' | 'none'
   /** Error texts repeat the Authorization header, as those of a careless server would. */
   readonly echoKey: boolean
   /** GET /me returns the tier and the limits; false: they are null. */
@@ -58,8 +51,6 @@ export interface SimulatorOptions {
 type Tier = 'free' | 'starter' | 'pro'
 export const LIMIT_KINDS = ['fixed', 'sliding', 'token'] as const
 export type LimitKind = (typeof LIMIT_KINDS)[number]
-const RETRY_AFTER_STYLES = ['seconds', 'date', 'missing', 'zero', 'negative', 'absurd', 'nonsense', 'empty'] as const
-export type RetryAfterStyle = (typeof RETRY_AFTER_STYLES)[number]
 
 /** API document, "Limits, per API key". It says only that the starter tier's daily limit is "higher" than 50. */
 const TIERS: Readonly<Record<Tier, { credits: number; perMinute: number; perDay: number | null }>> = {
@@ -74,10 +65,8 @@ export const SIMULATOR_KEY = 'sim-key-5f1d2c7a90b34e68'
 export function completeOptions(given: Partial<SimulatorOptions>): SimulatorOptions {
   const tier = oneOf('tier', given.tier ?? 'pro', ['free', 'starter', 'pro'])
   oneOf('limitKind', given.limitKind ?? 'fixed', LIMIT_KINDS)
-  oneOf('retryAfter', given.retryAfter ?? 'seconds', RETRY_AFTER_STYLES)
   oneOf('chargeRule', given.chargeRule ?? 'on success', ['on success', 'once started'])
   const defaults: SimulatorOptions = {
-    host: '127.0.0.1',
     port: 0,
     keys: [SIMULATOR_KEY],
     tier,
@@ -85,13 +74,10 @@ export function completeOptions(given: Partial<SimulatorOptions>): SimulatorOpti
     limitKind: 'fixed',
     minuteMs: 60_000,
     dayMs: 24 * 60 * 60 * 1000,
-    countsAccountCalls: false,
     latencyMs: 0,
     seed: 1,
     chargeRule: 'on success',
-    retryAfter: 'seconds',
     headers: true,
-    requestIdIn: 'body',
     echoKey: false,
     accountDetails: true,
     noMatchRate: 0.03,

@@ -1,4 +1,4 @@
-import type { RetryAfterStyle, SimulatorOptions } from './options.js'
+import type { SimulatorOptions } from './options.js'
 
 /** A whole response, before a fault changes how it is sent. */
 export interface Reply {
@@ -52,20 +52,15 @@ const ERRORS: Readonly<Record<number, Record<string, string>>> = {
   504: { error: 'Gateway Timeout', message: 'The upstream server took too long' },
 }
 
-/** The documented error. By the options, a 5xx has a request id, and error texts repeat the key. */
+/** The documented error. A 5xx has a request id; the API does not say where. By the option, error texts repeat the key. */
 export function errorReply(
   status: number,
-  options: Pick<SimulatorOptions, 'requestIdIn' | 'echoKey'>,
+  options: Pick<SimulatorOptions, 'echoKey'>,
   call: { readonly requestId: string; readonly authorization: string | undefined },
   body: Readonly<Record<string, unknown>> = documentedError(status),
 ): Reply {
-  const where = status >= 500 ? options.requestIdIn : 'none'
   const echoed = options.echoKey ? withEcho(body, call.authorization ?? 'no key') : body
-  return jsonReply(
-    status,
-    where === 'body' || where === 'both' ? { ...echoed, request_id: call.requestId } : echoed,
-    where === 'header' || where === 'both' ? { 'x-request-id': call.requestId } : {},
-  )
+  return jsonReply(status, status >= 500 ? { ...echoed, request_id: call.requestId } : echoed)
 }
 
 function withEcho(body: Readonly<Record<string, unknown>>, authorization: string): Record<string, unknown> {
@@ -77,26 +72,7 @@ function withEcho(body: Readonly<Record<string, unknown>>, authorization: string
   return Object.fromEntries(echoed)
 }
 
-/** The forms of Retry-After that servers send, wrong ones too. The right ones have whole seconds, rounded up. */
-export function retryAfterHeader(style: RetryAfterStyle, waitMs: number): Record<string, string> {
-  switch (style) {
-    case 'seconds':
-      return { 'retry-after': String(Math.ceil(waitMs / 1000)) }
-    case 'date':
-      return { 'retry-after': new Date(Math.ceil((Date.now() + waitMs) / 1000) * 1000).toUTCString() }
-    case 'missing':
-      return {}
-    case 'zero':
-      return { 'retry-after': '0' }
-    case 'negative':
-      return { 'retry-after': '-30' }
-    case 'absurd':
-      return { 'retry-after': '315360000' }
-    case 'nonsense':
-      return { 'retry-after': 'in a little while' }
-    case 'empty':
-      return { 'retry-after': '' }
-    default:
-      return style satisfies never
-  }
+/** In whole seconds, rounded up. */
+export function retryAfterHeader(waitMs: number): Record<string, string> {
+  return { 'retry-after': String(Math.ceil(waitMs / 1000)) }
 }

@@ -51,8 +51,8 @@ export async function startSimulator(given: Partial<SimulatorOptions> = {}): Pro
   // A connection closed just as the next request arrives would look like a fault that no rule injected.
   server.keepAliveTimeout = 10 * 60 * 1000
   server.requestTimeout = 0
-  const port = await listen(server, options.port, options.host)
-  const origin = `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`
+  const port = await listen(server, options.port)
+  const origin = `http://127.0.0.1:${port}`
 
   return {
     ...controls,
@@ -81,10 +81,10 @@ function withBody(request: IncomingMessage, response: ServerResponse, then: (bod
   request.on('end', () => then(chunks.length === 1 ? String(chunks[0]) : Buffer.concat(chunks).toString()))
 }
 
-function listen(server: ReturnType<typeof createServer>, port: number, host: string): Promise<number> {
+function listen(server: ReturnType<typeof createServer>, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, () => {
+    server.listen(port, '127.0.0.1', () => {
       server.off('error', reject)
       const address = server.address()
       resolve(typeof address === 'object' && address !== null ? address.port : port)

@@ -79,22 +79,14 @@ describe('documented refusals', () => {
       expect((await get('//')).status).toBe(404)
     }))
 
-  test.each([
-    ['body', true, false],
-    ['header', false, true],
-    ['both', true, true],
-    ['none', false, false],
-  ] as const)('a 500 carries its request id in: %s', (requestIdIn, inBody, inHeader) =>
-    withSimulator({ requestIdIn, faults: [{ does: { status: 500 } }] }, async ({ search }) => {
-      const answer = await search({ query: 'a' })
-      expect(JSON.parse(answer.text)).toMatchObject({
+  test('a 500 carries its request id in the body', () =>
+    withSimulator({ faults: [{ does: { status: 500 } }] }, async ({ search }) => {
+      expect(JSON.parse((await search({ query: 'a' })).text)).toEqual({
         error: 'Internal Server Error',
         message: 'An unexpected error occurred',
+        request_id: expect.any(String),
       })
-      expect('request_id' in JSON.parse(answer.text)).toBe(inBody)
-      expect(answer.headers.has('x-request-id')).toBe(inHeader)
-    }),
-  )
+    }))
 
   test('a careless server repeats the Authorization header in its errors, and only when told to', async () => {
     for (const echoKey of [true, false]) {
