@@ -151,7 +151,6 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
     stalledIntervalMs,
     openCallMaxAgeMs: openCallMaxAgeMs(settings.requestTimeoutMs),
     handle: handler.handle,
-    onDeadLetter: () => tasks.kick('move dead letters'),
   })
   searching = searches
   cleanup.add(async () => {

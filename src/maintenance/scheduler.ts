@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ReportedError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
@@ -13,8 +14,6 @@ export interface MaintenanceTask {
 }
 
 export interface Scheduler {
-  /** Runs the task now, or right after its current run. */
-  kick(name: string): void
   /** Resolves when no task is running any more, or soon: a task may wait for a Redis that is away. */
   stop(): Promise<void>
 }
@@ -31,8 +30,9 @@ export function startScheduler(
   log: Logger,
   onFatal: (error: ReportedError) => void,
 ): Scheduler {
-  let stopping = false
-  const wakers = new Map<string, AbortController>()
+  const stopping = new AbortController()
+  // Every task listens while it rests; Node warns of more than ten listeners.
+  setMaxListeners(0, stopping.signal)
   const failing = new Set<string>()
 
   async function turn(task: MaintenanceTask): Promise<void> {
@@ -53,32 +53,18 @@ export function startScheduler(
   }
 
   async function loop(task: MaintenanceTask): Promise<void> {
-    let kicked = nextKick(task.name)
-    if (task.restsFirst) await rest(task.everyMs, kicked)
-    while (!stopping) {
-      kicked = nextKick(task.name)
+    const rest = () => sleep(task.everyMs, undefined, { signal: stopping.signal }).catch(() => {})
+    if (task.restsFirst) await rest()
+    while (!stopping.signal.aborted) {
       await turn(task)
-      await rest(task.everyMs, kicked)
+      await rest()
     }
-  }
-
-  /** Aborted by the next kick, and at the stop. */
-  function nextKick(name: string): AbortSignal {
-    const waker = new AbortController()
-    wakers.set(name, waker)
-    return waker.signal
-  }
-
-  async function rest(ms: number, kicked: AbortSignal): Promise<void> {
-    await sleep(ms, undefined, { signal: kicked }).catch(() => {})
   }
 
   const loops = tasks.map(loop)
   return {
-    kick: (name) => wakers.get(name)?.abort(),
     async stop() {
-      stopping = true
-      for (const waker of wakers.values()) waker.abort()
+      stopping.abort()
       await settledWithin(STOPS_WITHIN_MS, Promise.all(loops))
     },
   }

@@ -37,7 +37,6 @@ export interface Work {
    * a stop. Default: the first is left to the stalled check, the second is processed.
    */
   requeue?(activeJob: ActiveJob): Promise<void>
-  onFailed?(job: Job | undefined): void
   readonly options: Omit<WorkerOptions, 'connection' | 'prefix'>
 }
 
@@ -54,7 +53,7 @@ export async function startQueueWorker(
   },
 ): Promise<RunningWorker> {
   const { connection, prefix, log, refusals } = parts
-  const { requeue = async () => {}, onFailed = () => {} } = work
+  const { requeue = async () => {} } = work
   const activeJobs = new Set<ActiveJob>()
   let stopping = false
   let stopped: Promise<{ unfinished: number }> | null = null
@@ -85,7 +84,6 @@ export async function startQueueWorker(
     ...work.options,
   })
   logWorkerEvents(worker, log, refusals)
-  worker.on('failed', onFailed)
   await worker.waitUntilReady()
 
   async function stopWithin(graceMs: number): Promise<{ unfinished: number }> {

@@ -20,8 +20,6 @@ export interface WorkOptions {
   readonly openCallMaxAgeMs: number
   /** Processes one job. A throw is a bug: it is logged, and the job runs again in 5 s. */
   handle(job: { readonly ref: SearchRef }): Promise<JobDecision>
-  /** Called when a job has failed for good and is in the failed set. */
-  onDeadLetter(): void
 }
 
 interface Parts {
@@ -79,9 +77,6 @@ export function searchWork(options: WorkOptions, parts: Parts & { readonly longe
       return finishJob(await decisionFor(activeJob.job), activeJob, parts)
     },
     requeue: (activeJob) => requeue(activeJob, log),
-    onFailed: (job) => {
-      if (job === undefined || job.finishedOn !== undefined) options.onDeadLetter()
-    },
     options: {
       concurrency: options.concurrency,
       lockDuration: options.lockDurationMs,

@@ -35,7 +35,6 @@ async function failAll(count: number, reason: string, before: () => Promise<unkn
       lockDurationMs: 60_000,
       openCallMaxAgeMs: 0,
       stalledIntervalMs: 1000,
-      onDeadLetter: () => {},
       handle: async () => {
         await before()
         return deadLetter(reason)

@@ -38,52 +38,6 @@ describe('a maintenance task', () => {
     expect(most).toBe(1)
   })
 
-  test('kicked while running, it runs once more; kicked while waiting, at once', async () => {
-    let runs = 0
-    let finish = (): void => {}
-    const tasks = start({
-      everyMs: HOUR,
-      run: async () => {
-        runs += 1
-        if (runs === 1) await new Promise<void>((resolve) => (finish = resolve))
-      },
-    })
-    await until(() => runs === 1, { ...enough, what: 'the first run' })
-    tasks.kick('it')
-    tasks.kick('it')
-    finish()
-    await until(() => runs === 2, { ...enough, what: 'the run that was kicked' })
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(runs).toBe(2)
-    tasks.kick('it')
-    await until(() => runs === 3, { ...enough, what: 'another' })
-    tasks.kick('no such task')
-  })
-
-  test('kicked a hundred times, it leaves no timers or listeners', async () => {
-    let runs = 0
-    const warnings: Error[] = []
-    const warned = (warning: Error) => void warnings.push(warning)
-    process.on('warning', warned)
-    const tasks = start({
-      everyMs: HOUR,
-      run: async () => {
-        runs += 1
-      },
-    })
-    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
-    const before = timers()
-    for (let kick = 1; kick <= 100; kick += 1) {
-      await until(() => runs >= kick, { ...enough, what: `run ${kick}` })
-      await new Promise((resolve) => setImmediate(resolve))
-      tasks.kick('it')
-    }
-    await until(() => runs >= 101, { ...enough, what: 'the last run' })
-    process.off('warning', warned)
-    expect(warnings).toEqual([])
-    expect(timers()).toBeLessThan(before + 20)
-  })
-
   test('with `restsFirst` does not run at once', async () => {
     let runs = 0
     const run = async () => {
@@ -132,7 +86,6 @@ test('stop waits for the current run, and no other begins', async () => {
   })
   await until(() => runs === 1, { ...enough, what: 'the first run' })
   const stopped = tasks.stop()
-  tasks.kick('it')
   finish()
   await stopped
   expect([runs, finished]).toEqual([1, true])

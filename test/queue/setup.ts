@@ -118,7 +118,6 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
         lockDurationMs: 60_000,
         stalledIntervalMs: 1000,
         openCallMaxAgeMs: 0,
-        onDeadLetter: () => {},
         ...options,
         handle,
       })
