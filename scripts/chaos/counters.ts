@@ -1,49 +1,42 @@
-/** How often each action took effect: a kill that found no running worker does not count. */
-export interface Counters {
-  kills: number
-  /** Calls that the simulator had open at the kills, of all workers. */
-  openAtKills: number
-  stops: number
-  freezes: number
-  redisKills: number
-  redisRestarts: number
-  flushes: number
-  // These four are about PostgreSQL.
-  postgresRestarts: number
-  postgresKills: number
-  terminations: number
-  postgresFreezes: number
-  faults: number
-  emptied: number
-  pauses: number
-  /** Dead letters retried from the command line. */
-  retried: number
-  /** Dead letters retried as Bull Board does it. */
-  retriedOnBoard: number
-  jobsRemoved: number
-  /** Actions that found nothing to act on, or no running Redis. */
-  missed: number
-}
+import type { EngineName } from './database.js'
+
+const POSTGRES_COUNTERS = {
+  postgresRestarts: 'PostgreSQL restarts',
+  postgresKills: 'PostgreSQL kills',
+  terminations: 'connections terminated',
+  postgresFreezes: 'PostgreSQL freezes',
+} as const
+
+/** What is counted, with its name in the table. A kill that found no running worker does not count. */
+const COUNTERS = {
+  kills: 'kills',
+  stops: 'clean stops',
+  freezes: 'freezes',
+  redisKills: 'Redis kills',
+  redisRestarts: 'Redis restarts',
+  flushes: 'flushes',
+  ...POSTGRES_COUNTERS,
+  jobsRemoved: 'jobs removed by hand',
+  faults: 'faults at the API',
+  emptied: 'account emptied',
+  pauses: 'pauses',
+  retried: 'retries, command line',
+  retriedOnBoard: 'retries, board',
+  openAtKills: 'calls open at kills',
+} as const
+
+/** How often each action took effect. */
+export type Counters = Record<keyof typeof COUNTERS, number>
+
+const NAMES = Object.keys(COUNTERS) as (keyof Counters)[]
 
 export function emptyCounters(): Counters {
-  return {
-    kills: 0,
-    openAtKills: 0,
-    stops: 0,
-    freezes: 0,
-    redisKills: 0,
-    redisRestarts: 0,
-    flushes: 0,
-    postgresRestarts: 0,
-    postgresKills: 0,
-    terminations: 0,
-    postgresFreezes: 0,
-    faults: 0,
-    emptied: 0,
-    pauses: 0,
-    retried: 0,
-    retriedOnBoard: 0,
-    jobsRemoved: 0,
-    missed: 0,
-  }
+  return Object.fromEntries(NAMES.map((name) => [name, 0])) as Counters
+}
+
+export function counterRows(store: EngineName, counters: Counters): readonly (readonly [string, number])[] {
+  return NAMES.filter((name) => store === 'postgres' || !(name in POSTGRES_COUNTERS)).map((name) => [
+    COUNTERS[name],
+    counters[name],
+  ])
 }
