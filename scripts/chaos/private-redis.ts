@@ -1,7 +1,7 @@
 import { readFile, realpath } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { silentLogger } from '../../src/domain/logger.js'
-import { stateOf } from '../../src/queue/private-redis/redis-socket.js'
+import { settledWithin, withTimeout } from '../../src/domain/with-timeout.js'
+import { ask, stateOf } from '../../src/queue/private-redis/redis-socket.js'
 import { serverFiles } from '../../src/queue/private-redis/server-files.js'
 import { openSearchQueue, type SearchQueue } from '../../src/queue/search-queue.js'
 
@@ -27,17 +27,18 @@ export async function redisControl(dataDir: string): Promise<RedisControl> {
         return false
       }
     },
-    flush: async () => (await send(files.socketPath, 'FLUSHALL')).startsWith('+OK'),
+    flush: async () => (await ask(files.socketPath, 'FLUSHALL')).startsWith('+OK'),
     async withQueue(use) {
       if ((await stateOf(files.socketPath)).state !== 'up') return null
       let queue: SearchQueue | null = null
       try {
         queue = await openSearchQueue({ connection: files, log: silentLogger, patienceMs: 2000 })
-        return await inTime(use(queue), 5000)
+        // If Redis is killed meanwhile, its client would wait until it is back.
+        return await withTimeout(5000, use(queue), 'Redis did not answer in time')
       } catch {
         return null
       } finally {
-        await inTime(queue?.close() ?? Promise.resolve(), 2000).catch(() => {})
+        if (queue !== null) await settledWithin(2000, queue.close())
       }
     },
   }
@@ -48,29 +49,4 @@ export async function serverPids(dataDir: string): Promise<readonly number[]> {
   const { logFile } = serverFiles(await realpath(dataDir))
   const log = await readFile(logFile, 'utf8').catch(() => '')
   return [...new Set([...log.matchAll(/^(\d+):[A-Z] /gm)].map((match) => Number(match[1])))]
-}
-
-/** If Redis is killed during `work`, its client would wait until Redis is back. */
-async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
-  let alarm: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    alarm = setTimeout(() => reject(new Error(`no result within ${ms} ms`)), ms)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(alarm))
-}
-
-/** Sends one command. @returns the beginning of the reply; empty if there is none */
-function send(socketPath: string, command: string): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect(socketPath, () => socket.write(`${command}\r\n`))
-    const finish = (reply: string): void => {
-      clearTimeout(alarm)
-      socket.destroy()
-      resolve(reply)
-    }
-    const alarm = setTimeout(() => finish(''), 2000)
-    socket.on('data', (chunk) => finish(chunk.toString()))
-    socket.on('error', () => finish(''))
-    socket.on('close', () => finish(''))
-  })
 }

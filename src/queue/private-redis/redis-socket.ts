@@ -32,7 +32,8 @@ export async function keepInMemory(socketPath: string): Promise<void> {
   await ask(socketPath, 'CONFIG SET appendonly no')
 }
 
-function ask(socketPath: string, command: string): Promise<string> {
+/** Sends one command. @returns the beginning of the reply: a line, or a bulk string; `absent` or `silent` without one */
+export function ask(socketPath: string, command: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(socketPath)
     let reply = ''
