@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { startDelay } from '../../scripts/bench/delay.js'
 import { openSearchQueue } from '../../src/queue/search-queue.js'
-import { delayingProxy } from '../support/delaying-proxy.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis } from '../support/redis.js'
 import { type RedisGroup, startCluster, startSentinels } from '../support/redis-groups.js'
@@ -123,7 +123,7 @@ test('connections that are looking for the primary when sentinels name the new o
   const group = await startSentinels()
   open.onClose(() => group.stop())
   // Each look takes most of a second, so the message about the new primary comes in the middle of some.
-  const proxy = await delayingProxy(Number(/:(\d+)/.exec(group.url.replace(/^\S+?:\/\//, ''))?.[1]), 250)
+  const proxy = await startDelay(Number(/:(\d+)/.exec(group.url.replace(/^\S+?:\/\//, ''))?.[1]), 125)
   open.onClose(() => proxy.close())
   const log = recordingLogger()
   const url = `redis+sentinel://127.0.0.1:${proxy.port}/mymaster`
