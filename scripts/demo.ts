@@ -1,14 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { interruptSignal } from '../src/app/process.js'
 import { SIMULATOR_KEY } from '../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../src/simulator/simulator.js'
-import { type LogLine, parseLogLine } from './log-line.js'
+import type { LogLine } from './log-line.js'
+import { exitCodeOf, ROOT, type Service, startCommand, startService } from './program.js'
 import { withoutSettings } from './without-settings.js'
 
 /**
@@ -18,8 +16,6 @@ import { withoutSettings } from './without-settings.js'
  * stopped, and only the tagged catalog is left.
  */
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const CLI = join(ROOT, 'dist', 'scripts', 'trackyard-batch.js')
 const CATALOG = join('scripts', 'sample-catalog.csv')
 const OUT = join('demo-output', 'sample-catalog.tagged.csv')
 const QUERY = '{title} {mood} music'
@@ -52,28 +48,26 @@ async function main(): Promise<void> {
     TRACKYARD_CONFIRM_ABOVE: '1000',
     TRACKYARD_LOG_LEVEL: 'info',
   }
-  const services: ChildProcess[] = []
+  const services: Service[] = []
   const interrupted = interruptSignal()
   const command = async (...args: string[]): Promise<number> => {
     interrupted.signal.throwIfAborted()
     say(`\n$ trackyard-batch ${args.map(quoted).join(' ')}`)
-    const child = spawn(process.execPath, [CLI, ...args.map(inRoot)], {
-      cwd: dir,
-      env,
-      stdio: 'inherit',
+    return (await exitCodeOf(startCommand(args.map(inRoot), { cwd: dir, env, stdio: 'inherit' }))) ?? 1
+  }
+  const start = (name: 'worker' | 'board', listen: (line: LogLine) => void): Service => {
+    const service = startService(name, { cwd: dir, env, detached: true }, (line, text) => {
+      if (line === null) say(text)
+      else listen(line)
     })
-    const [code] = (await once(child, 'exit')) as [number | null]
-    return code ?? 1
+    services.push(service)
+    return service
   }
   try {
     say('Starting a worker and the board; the simulator stands in for the API. Nothing here costs a credit.')
-    const workerStarted = new Promise<void>((resolve, reject) => {
-      const worker = startService('worker', env, explain(simulator, resolve))
-      // `close`, not `exit`: by then the last lines of its log have been read.
-      worker.once('close', (code) => reject(new Error(`The worker ended with exit code ${code}.`)))
-      services.push(worker, startService('board', env, announceBoard))
-    })
-    await Promise.race([workerStarted, once(interrupted.signal, 'abort')])
+    const worker = start('worker', explain(simulator))
+    start('board', announceBoard)
+    await Promise.race([worker.started, once(interrupted.signal, 'abort')])
     const submitted = await command('submit', CATALOG, '--query', QUERY, '--wait', '--allow-failures')
     if (submitted !== 0) throw new Error(`submit ended with exit code ${submitted}`)
     await command('dead-letters')
@@ -86,8 +80,8 @@ async function main(): Promise<void> {
     say(`The tagged catalog: ${relative(process.cwd(), join(ROOT, OUT))}`)
   } finally {
     interrupted.dispose()
-    await Promise.all(services.map(stopped))
-    await quietly('down', env)
+    await Promise.all(services.map((service) => service.stop()))
+    await exitCodeOf(startCommand(['down'], { cwd: dir, env, stdio: 'ignore' }))
     await simulator.close()
     await rm(dir, { recursive: true, force: true })
   }
@@ -98,32 +92,11 @@ function inRoot(word: string): string {
   return word === CATALOG || word === OUT ? join(ROOT, word) : word
 }
 
-type Listener = (line: LogLine) => void
-
-function startService(name: 'worker' | 'board', env: NodeJS.ProcessEnv, listen: Listener): ChildProcess {
-  // In a process group of its own, so that Ctrl-C reaches only this process, which then stops its children.
-  const child = spawn(process.execPath, [join(ROOT, `dist/workers/${name}.js`)], {
-    cwd: env.TRACKYARD_DATA_DIR,
-    env,
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  if (child.stderr !== null) {
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      const entry = parseLogLine(line)
-      if (entry === null) say(line)
-      else listen(entry)
-    })
-  }
-  return child
-}
-
 /** Prints a line of the worker's log for each failure. Tops up the account when it is empty. */
-function explain(simulator: Simulator, onStarted: () => void): Listener {
+function explain(simulator: Simulator): (line: LogLine) => void {
   let toppedUp = false
   let lastSaid = ''
   return ({ event, decision, level, msg, query }) => {
-    if (event === 'worker.started') onStarted()
     const about = query === undefined ? '' : `"${query}": `
     // Ten calls in flight may be refused for the same reason; say it once.
     if ((level !== 'info' || event === 'queue.resumed') && msg !== lastSaid) say(`  worker: ${about}${msg}`)
@@ -140,21 +113,6 @@ function explain(simulator: Simulator, onStarted: () => void): Listener {
 
 function announceBoard({ event, msg }: LogLine): void {
   if (event === 'board.started') say(`  board: ${msg}`)
-}
-
-async function stopped(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  child.kill('SIGTERM')
-  await once(child, 'exit')
-}
-
-async function quietly(command: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const child = spawn(process.execPath, [CLI, command], {
-    cwd: env.TRACKYARD_DATA_DIR,
-    env,
-    stdio: 'ignore',
-  })
-  await once(child, 'exit')
 }
 
 function quoted(word: string): string {

@@ -1,15 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 import { SIMULATOR_KEY } from '../src/simulator/options.js'
 import { startSimulator } from '../src/simulator/simulator.js'
-import { parseLogLine } from './log-line.js'
+import { exitCodeOf, ROOT, type Service, startCommand, startService } from './program.js'
 import { withoutSettings } from './without-settings.js'
 
 /**
@@ -19,8 +15,6 @@ import { withoutSettings } from './without-settings.js'
  *     npm run build && node dist/scripts/picture.js [MINUTES]
  */
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const CLI = join(ROOT, 'dist/scripts/trackyard-batch.js')
 const MINUTES = Number(process.argv[2] ?? 15)
 const MINUTE_MS = 60_000
 const ROUNDS = 20
@@ -41,28 +35,17 @@ const env = {
   TRACKYARD_BOARD_PORT: '0',
   TRACKYARD_LOG_LEVEL: 'info',
 }
-const services: ChildProcess[] = []
+const services: Service[] = []
 
-function start(name: 'worker' | 'board'): Promise<string> {
-  const child = spawn(process.execPath, [join(ROOT, `dist/workers/${name}.js`)], {
-    cwd: dir,
-    env,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  services.push(child)
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`The ${name} ended with exit code ${code}.`)))
-    createInterface({ input: child.stderr }).on('line', (text) => {
-      const line = parseLogLine(text)
-      if (line?.event === `${name}.started`) resolve(String(line.url ?? ''))
-    })
-  })
+async function start(name: 'worker' | 'board'): Promise<string> {
+  const service = startService(name, { cwd: dir, env })
+  services.push(service)
+  return String((await service.started).url ?? '')
 }
 
 async function command(...args: string[]): Promise<void> {
-  const child = spawn(process.execPath, [CLI, ...args], { cwd: dir, env, stdio: ['ignore', 'ignore', 'inherit'] })
-  const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`${args.join(' ')} ended with exit code ${String(code)}.`)
+  const code = await exitCodeOf(startCommand(args, { cwd: dir, env, stdio: ['ignore', 'ignore', 'inherit'] }))
+  if (code !== 0) throw new Error(`${args.join(' ')} ended with exit code ${code}.`)
 }
 
 /** Writes the sample's rows several times. The column `round` makes the searches of each repetition different. */
@@ -97,12 +80,7 @@ try {
   await page.screenshot({ path: join(ROOT, 'docs/overview.png'), fullPage: true })
   await browser.close()
 } finally {
-  for (const service of services) {
-    if (service.exitCode !== null) continue
-    service.removeAllListeners('exit')
-    service.kill('SIGTERM')
-    await once(service, 'exit')
-  }
+  await Promise.all(services.map((service) => service.stop()))
   await command('down').catch(() => {})
   await simulator.close()
   await rm(dir, { recursive: true, force: true })

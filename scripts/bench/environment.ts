@@ -1,14 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { silentLogger } from '../../src/domain/logger.js'
 import { startOrConnectPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
-import { parseLogLine } from '../log-line.js'
+import { exitCodeOf, type Service, startCommand, startService, textOf } from '../program.js'
 import { startSharedServers } from '../shared-servers.js'
 import { type ProcessFacts, watchFacts } from './process-facts.js'
 
@@ -39,18 +35,6 @@ export interface Finished {
   readonly facts: ProcessFacts | null
 }
 
-export interface Service {
-  readonly pid: number
-  /** SIGKILL. */
-  kill(): Promise<void>
-  /** SIGTERM; resolves when it has ended. */
-  stop(): Promise<void>
-}
-
-export const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
-const CLI = join(ROOT, 'dist/scripts/trackyard-batch.js')
-const WORKER = join(ROOT, 'dist/workers/worker.js')
-
 export async function openEnvironment(
   apiUrl: string,
   settings: Readonly<Record<string, string>> = {},
@@ -71,14 +55,14 @@ export async function openEnvironment(
 
   async function cli(args: readonly string[]): Promise<Finished> {
     const startedAt = performance.now()
-    const child = spawn(process.execPath, [CLI, ...args], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = startCommand(args, { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
     const facts = watchFacts(child.pid ?? 0)
     const [stdout, stderr] = [textOf(child.stdout), textOf(child.stderr)]
     let firstOutputMs: number | null = null
-    child.stdout.once('data', () => {
+    child.stdout?.once('data', () => {
       firstOutputMs = performance.now() - startedAt
     })
-    const [code] = (await once(child, 'close')) as [number | null]
+    const code = await exitCodeOf(child)
     const wallMs = performance.now() - startedAt
     const seen = facts()
     if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${stderr()}${stdout()}`)
@@ -86,27 +70,9 @@ export async function openEnvironment(
   }
 
   async function startWorker(): Promise<Service> {
-    const child = spawn(process.execPath, [WORKER], {
-      cwd: dir,
-      env: { ...env, TRACKYARD_LOG_LEVEL: 'info' },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
-    const ended = once(child, 'exit')
-    await hasStarted(child)
-    const service: Service = {
-      pid: child.pid ?? 0,
-      async kill() {
-        services.delete(service)
-        child.kill('SIGKILL')
-        await ended
-      },
-      async stop() {
-        services.delete(service)
-        if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
-        await ended
-      },
-    }
+    const service = startService('worker', { cwd: dir, env: { ...env, TRACKYARD_LOG_LEVEL: 'info' } })
     services.add(service)
+    await service.started
     return service
   }
 
@@ -187,25 +153,4 @@ export async function withEnvironments<T>(
     (environment) => withEnvironments(rest, apiUrl, settings, (others) => work([{ store, environment }, ...others])),
     store,
   )
-}
-
-function textOf(stream: NodeJS.ReadableStream): () => string {
-  let text = ''
-  stream.setEncoding('utf8').on('data', (chunk: string) => {
-    text += chunk
-  })
-  return () => text
-}
-
-/** Resolves when the worker has started. Keeps reading its log: a full pipe would block the worker. */
-function hasStarted(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const said: string[] = []
-    child.once('exit', (code) => reject(new Error(`a worker ended with ${code}: ${said.join('\n')}`)))
-    if (child.stderr === null) return
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      if (said.length < 100) said.push(line)
-      if (parseLogLine(line)?.event === 'worker.started') resolve()
-    })
-  })
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RunEnvironment, Service } from './environment.js'
+import type { Service } from '../program.js'
+import type { RunEnvironment } from './environment.js'
 
 /** How many workers run. `joining and leaving`: up to three, each for a part of the time. */
 export interface WorkerPlan {

@@ -1,15 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { run } from '../../src/cli/main.js'
 import { NEVER_ABORTED } from '../../src/domain/abortable.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
 import type { OpenOptions } from '../../src/store/open-store.js'
+import { exitCodeOf, startCommand, textOf } from '../program.js'
 import { startSharedServers } from '../shared-servers.js'
 import { REFUSED_WORD } from './batches.js'
 import { DATABASE, type EngineName, type PostgresControl, postgresControl } from './database.js'
@@ -52,7 +52,6 @@ export const keyOf = (worker: number): string => `${SIMULATOR_KEY}-${worker}`
 export const workerOf = (keyId: string): number => Number(keyId.replace('key-', ''))
 export const PLENTY_OF_CREDITS = 1_000_000
 const COMMAND_TIMEOUT_MS = 60_000
-const CLI = fileURLToPath(new URL('../trackyard-batch.js', import.meta.url))
 
 export async function openEnvironment(seed: number, engine: EngineName): Promise<RunEnvironment> {
   const dir = await mkdtemp(join(tmpdir(), 'chaos-'))
@@ -96,9 +95,8 @@ export async function openEnvironment(seed: number, engine: EngineName): Promise
     return closing ? { code: null, stdout: '', stderr: '' } : finished(args)
   }
 
-  function finished(args: readonly string[]): Promise<Finished> {
-    // In a process group of its own, so that Ctrl-C reaches only this process, which then stops its children.
-    const child = spawn(process.execPath, [CLI, ...args], {
+  async function finished(args: readonly string[]): Promise<Finished> {
+    const child = startCommand(args, {
       cwd: dir,
       env,
       detached: true,
@@ -107,20 +105,10 @@ export async function openEnvironment(seed: number, engine: EngineName): Promise
       killSignal: 'SIGKILL',
     })
     commands.add(child)
-    let stdout = ''
-    let stderr = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text
-    })
-    return new Promise((resolve) => {
-      child.once('close', (code) => {
-        commands.delete(child)
-        resolve({ code, stdout, stderr })
-      })
-    })
+    const [stdout, stderr] = [textOf(child.stdout), textOf(child.stderr)]
+    const code = await exitCodeOf(child)
+    commands.delete(child)
+    return { code, stdout: stdout(), stderr: stderr() }
   }
 
   return {
