@@ -1,4 +1,3 @@
-import { BENCH_ENTRY } from './entry.js'
 import { type RunEnvironment, type StoreName, withEnvironment } from './environment.js'
 import { type FastServer, startFastServer } from './fast-server.js'
 import type { Figure } from './figure.js'
@@ -9,7 +8,7 @@ export async function onEachStore(
   settings: Readonly<Record<string, string>>,
   work: (environment: RunEnvironment, store: StoreName, server: FastServer) => Promise<readonly Figure[]>,
 ): Promise<Figure[]> {
-  const server = await startFastServer(BENCH_ENTRY, 0)
+  const server = await startFastServer(0)
   const figures: Figure[] = []
   try {
     for (const store of stores)

@@ -1,10 +1,11 @@
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger } from '../../src/domain/logger.js'
 import { startOrConnectPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
-import { exitCodeOf, type Service, startCommand, startService, textOf } from '../program.js'
+import { exitCodeOf, ROOT, type Service, startCommand, startService, textOf } from '../program.js'
 import { startSharedServers } from '../shared-servers.js'
 import { type ProcessFacts, watchFacts } from './process-facts.js'
 
@@ -153,4 +154,9 @@ export async function withEnvironments<T>(
     (environment) => withEnvironments(rest, apiUrl, settings, (others) => work([{ store, environment }, ...others])),
     store,
   )
+}
+
+/** Starts the built bench as a helper process; see role.ts. */
+export function startRole(words: readonly string[], stdio: StdioOptions): ChildProcess {
+  return spawn(process.execPath, [join(ROOT, 'dist/scripts/bench.js'), ...words], { stdio })
 }

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { BASE_PATH } from '../../src/simulator/api.js'
 import { createTrackLibrary } from '../../src/simulator/track-library.js'
+import { startRole } from './environment.js'
 
 /**
  * A server that uses hardly any CPU, so that the client is what is measured: prepared answers of twenty tracks
@@ -32,10 +33,8 @@ const ANSWERS = 64
 /** Calls a minute; more than any client makes. */
 const NO_LIMIT = 60_000_000
 
-export async function startFastServer(benchEntry: string, latencyMs: number): Promise<FastServer> {
-  const child = spawn(process.execPath, [benchEntry, FAST_SERVER_ROLE, String(latencyMs)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
+export async function startFastServer(latencyMs: number): Promise<FastServer> {
+  const child = startRole([FAST_SERVER_ROLE, String(latencyMs)], ['pipe', 'pipe', 'inherit'])
   const origin = await firstLine(child)
   const ended = new Promise((resolve) => child.once('exit', resolve))
   return {

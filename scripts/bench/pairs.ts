@@ -1,10 +1,9 @@
 import { QUERY, writeCatalog } from './catalog-file.js'
 import { onEachStore } from './each-store.js'
-import { BENCH_ENTRY } from './entry.js'
 import type { RunEnvironment, StoreName } from './environment.js'
 import type { Bench, Figure } from './figure.js'
 import type { PairSpeed } from './pairs-role.js'
-import { PAIRS_ROLE, readRole } from './role.js'
+import { PAIRS_ROLE, runRole } from './role.js'
 
 /**
  * The speed of the store alone, without a queue and without calls: claim a search, then store its answer of twenty
@@ -27,8 +26,8 @@ export const pairs: Bench = {
 async function inRole(apiUrl: string, environment: RunEnvironment, store: StoreName): Promise<Figure[]> {
   const catalog = await writeCatalog(environment.dir, 'pairs', ROWS)
   await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
-  const said = await readRole(BENCH_ENTRY, [PAIRS_ROLE, apiUrl, environment.dataDir, environment.databaseUrl])
-  const seen = JSON.parse(said) as readonly PairSpeed[]
+  const { stdout } = await runRole([PAIRS_ROLE, apiUrl, environment.dataDir, environment.databaseUrl])
+  const seen = JSON.parse(stdout) as readonly PairSpeed[]
   return seen.map(({ atATime, perSecond }) => ({
     bench: 'pairs',
     store,

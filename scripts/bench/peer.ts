@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,8 +7,7 @@ import { startSimulator } from '../../src/simulator/simulator.js'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../postgres-server.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
 import type { DbosOrder } from './dbos-worker.js'
-import { BENCH_ENTRY } from './entry.js'
-import { type StoreName, withEnvironment } from './environment.js'
+import { type StoreName, startRole, withEnvironment } from './environment.js'
 import { startFastServer, untilCalls } from './fast-server.js'
 import type { Bench, Figure } from './figure.js'
 import { DBOS_SUBMIT_ROLE, DBOS_WORKER_ROLE, runRole } from './role.js'
@@ -100,7 +98,7 @@ function dbos(): Program {
       const server = await startPostgresServer({ settings: { fsync: 'on', shared_buffers: '512MB' } })
       try {
         const order: DbosOrder = { databaseUrl: await server.createDatabase('dbos'), concurrency, perMinute }
-        await runRole(BENCH_ENTRY, [DBOS_SUBMIT_ROLE, JSON.stringify(order), String(searches)])
+        await runRole([DBOS_SUBMIT_ROLE, JSON.stringify(order), String(searches)])
         return await work({
           start: () => startDbos(order, apiUrl),
           finished: () => untilNoneIsLeft(server),
@@ -115,8 +113,7 @@ function dbos(): Program {
 }
 
 async function startDbos(order: DbosOrder, apiUrl: string) {
-  const words = [BENCH_ENTRY, DBOS_WORKER_ROLE, JSON.stringify(order), apiUrl]
-  const child: ChildProcess = spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = startRole([DBOS_WORKER_ROLE, JSON.stringify(order), apiUrl], ['pipe', 'pipe', 'inherit'])
   const ended = once(child, 'exit')
   // Its only line is `READY`.
   await Promise.race([
@@ -136,7 +133,7 @@ async function startDbos(order: DbosOrder, apiUrl: string) {
 }
 
 async function speed(each: Program, searches: number): Promise<Figure> {
-  const server = await startFastServer(BENCH_ENTRY, 0)
+  const server = await startFastServer(0)
   try {
     return await each.run({ apiUrl: server.url, searches, concurrency: CONCURRENCY, perMinute: 0 }, async (workers) => {
       await server.reset()

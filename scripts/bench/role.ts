@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { exitCodeOf, textOf } from '../program.js'
 import { BARE_WORKER_ROLE, playBareWorker } from './bare-worker.js'
 import { DOCUMENTED_LOOP_ROLE, playDocumentedLoop } from './documented-loop.js'
+import { startRole } from './environment.js'
 import { FAST_SERVER_ROLE, playFastServer } from './fast-server.js'
-import type { ProcessFacts } from './process-facts.js'
-import { watchFacts } from './process-facts.js'
+import { type ProcessFacts, watchFacts } from './process-facts.js'
 
 /** The modules of these roles are loaded only when played: otherwise a baseline's CPU and memory would include them. */
 export const PAIRS_ROLE = 'as-pairs'
@@ -47,24 +46,15 @@ export async function playRole(argv: readonly string[]): Promise<boolean> {
   }
 }
 
-/** Runs a role to its end. @returns what its process used. @throws Error when it fails */
-export async function runRole(benchEntry: string, words: readonly string[]): Promise<ProcessFacts | null> {
-  const child = spawn(process.execPath, [benchEntry, ...words], { stdio: ['ignore', 'inherit', 'inherit'] })
+/** Runs a role to its end. @returns its output, and what its process used. @throws Error when it fails */
+export async function runRole(
+  words: readonly string[],
+): Promise<{ readonly stdout: string; readonly facts: ProcessFacts | null }> {
+  const child = startRole(words, ['ignore', 'pipe', 'inherit'])
   const facts = watchFacts(child.pid ?? 0)
-  const [code] = (await once(child, 'exit')) as [number | null]
+  const stdout = textOf(child.stdout)
+  const code = await exitCodeOf(child)
   const seen = facts()
   if (code !== 0) throw new Error(`${words[0]} ended with ${code}`)
-  return seen
-}
-
-/** Runs a role to its end. @returns its output. @throws Error when it fails */
-export async function readRole(benchEntry: string, words: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, [benchEntry, ...words], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let text = ''
-  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
-    text += piece
-  })
-  const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`${words[0]} ended with ${code}`)
-  return text
+  return { stdout: stdout(), facts: seen }
 }

@@ -6,7 +6,6 @@ import { startOrConnectPrivateRedis, stopPrivateRedis } from '../../src/queue/pr
 import { BARE_WORKER_ROLE } from './bare-worker.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
 import { DOCUMENTED_LOOP_ROLE } from './documented-loop.js'
-import { BENCH_ENTRY } from './entry.js'
 import { type RunEnvironment, type StoreName, withEnvironments } from './environment.js'
 import { type FastServer, startFastServer, untilCalls } from './fast-server.js'
 import { type Bench, type BenchOptions, type Figure, median } from './figure.js'
@@ -56,7 +55,7 @@ function nameOf({ latencyMs, concurrency }: Race): string {
 async function against(options: BenchOptions, race: Race): Promise<Figure[]> {
   const searches = options.quick ? race.searches / 2 : race.searches
   const turns = options.quick ? 1 : TURNS
-  const server = await startFastServer(BENCH_ENTRY, race.latencyMs)
+  const server = await startFastServer(race.latencyMs)
   const bareDir = await mkdtemp(join(tmpdir(), 'bench-'))
   const [bare, looped]: [Seen[], Seen[]] = [[], []]
   const ours = new Map<StoreName, Seen[]>(options.stores.map((store) => [store, []]))
@@ -139,14 +138,14 @@ async function seenOurs(
 async function seenBare(server: FastServer, socketPath: string, searches: number, concurrency: number): Promise<Seen> {
   await server.reset()
   const words = [BARE_WORKER_ROLE, server.url, socketPath, String(searches), String(concurrency)]
-  const facts = await runRole(BENCH_ENTRY, words)
+  const { facts } = await runRole(words)
   const { calls, seconds } = await server.counted()
   return { callsPerSecond: calls / seconds, cpuSeconds: per1000(facts, searches) }
 }
 
 async function seenLoop(server: FastServer, searches: number): Promise<Seen> {
   await server.reset()
-  await runRole(BENCH_ENTRY, [DOCUMENTED_LOOP_ROLE, server.url, String(searches)])
+  await runRole([DOCUMENTED_LOOP_ROLE, server.url, String(searches)])
   const { calls, seconds } = await server.counted()
   return { callsPerSecond: calls / seconds, cpuSeconds: null }
 }
