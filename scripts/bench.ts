@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { distant } from './bench/distant.js'
 import type { StoreName } from './bench/environment.js'
-import { type Bench, type Figure, isMet } from './bench/figure.js'
+import type { Bench, Figure } from './bench/figure.js'
 import { thisMachine } from './bench/machine.js'
 import { million } from './bench/million.js'
 import { night } from './bench/night.js'
@@ -30,7 +30,6 @@ const HELP = `Usage: npm run bench -- [options]
   --store NAME        sqlite or postgres; may be repeated; default: both, if PostgreSQL is installed
   --quick             smaller sizes: ten minutes in all
   --true-minutes N    with pace: also N real minutes at 300 calls a minute
-  --json FILE         also writes the figures as JSON
   --into FILE         also writes the table into this page, between ${MARKS.join(' and ')}
   --help              prints this text
 
@@ -45,7 +44,6 @@ async function main(): Promise<number> {
       store: { type: 'string', multiple: true },
       quick: { type: 'boolean', default: false },
       'true-minutes': { type: 'string', default: '0' },
-      json: { type: 'string' },
       into: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -70,10 +68,6 @@ async function main(): Promise<number> {
   const table = renderTable(figures, machine)
   console.log(table)
   if (values.into !== undefined) await putInto(values.into, table)
-  if (values.json !== undefined) {
-    const document = { machine, quick: values.quick, figures: figures.map((each) => ({ ...each, met: isMet(each) })) }
-    await writeFile(values.json, `${JSON.stringify(document, null, 2)}\n`)
-  }
   return 0
 }
 
