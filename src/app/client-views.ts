@@ -11,7 +11,6 @@ import type {
   FoundRow,
   Plan,
   QueueStatus,
-  RowChanges,
   RowResult,
   ShownRow,
   ShownSearch,
@@ -22,7 +21,7 @@ import type { BatchPlan } from './submit.js'
 /** What the program knows, as a script gets it: camelCase names, dates, values instead of JSON texts. */
 
 export function planOf(plan: BatchPlan): Plan {
-  const { estimate, pause, rateLimitedUntil, continues } = plan
+  const { estimate, pause, rateLimitedUntil } = plan
   const stops = [
     ...(pause === null ? [] : [pauseSummary(pause, new Date(pause.since).toISOString())]),
     ...(rateLimitedUntil === null
@@ -46,20 +45,10 @@ export function planOf(plan: BatchPlan): Plan {
     callsPerMinute: estimate.callsPerMinute,
     finishAt: new Date(estimate.finishAt),
     meetsDeadline: plan.meetsDeadline,
-    continues: continues === null ? null : rowChangesOf(continues),
+    continues: plan.continues?.changes ?? null,
     warnings: [...plan.doubts, ...plan.warnings, ...stops],
     examples: plan.examples,
   }
-}
-
-function rowChangesOf({
-  batch,
-  new: added,
-  changed,
-  gone,
-  unchanged,
-}: NonNullable<BatchPlan['continues']>): RowChanges {
-  return { batch, new: added, changed, gone, unchanged }
 }
 
 export function statusOf({ queue, credits, calls_per_minute, finish_at, batches }: StatusReport): Status {

@@ -19,8 +19,8 @@ import { RefusedError, UsageError } from '../domain/errors.js'
 import { formatNumber } from '../domain/format.js'
 import type { Pause } from '../domain/pause.js'
 import { capOf } from '../store/batch-row.js'
-import type { Account, Batch, Caps, Plan, RowChanges } from '../store/store.js'
-import type { BatchOptions } from './batch-client.js'
+import type { Account, Batch, Caps, Plan } from '../store/store.js'
+import type { BatchOptions, RowChanges } from './batch-client.js'
 import { type Feeding, openFeeding, type Session } from './session.js'
 
 /** Where a batch comes from: a script's objects, a file, or a stream of one. */
@@ -60,7 +60,7 @@ export interface BatchPlan extends Plan {
   /** Whether it will be done by the deadline; null: no deadline, or that depends on a top-up or on the end of a pause. */
   readonly meetsDeadline: boolean | null
   /** How the rows differ from those of the batch that it continues; null: it continues none. */
-  readonly continues: (RowChanges & { readonly batch: number; readonly name: string }) | null
+  readonly continues: { readonly changes: RowChanges; readonly name: string; readonly byId: boolean } | null
   /** What stops the calls now; the active hours only if nothing else does. */
   readonly pause: Pause | null
   readonly rateLimitedUntil: number | null
@@ -201,10 +201,7 @@ export async function planBatch(
         ],
         needsConfirmation: doubts.needsConfirmation,
         warnings: await nameWarnings(store, batch.id, name, earlier),
-        continues:
-          earlier === null
-            ? null
-            : { ...(await store.batches.compare(earlier.id, batch.id)), batch: earlier.id, name: earlier.name },
+        continues: earlier === null ? null : await changesSince(store, earlier, batch.id),
       }
       signal.throwIfAborted()
       return { id: batch.id, plan, drop: batch.drop, release: (stop) => release(session, batch, caps, times, stop) }
@@ -215,6 +212,11 @@ export async function planBatch(
   } finally {
     catalog.close()
   }
+}
+
+async function changesSince(store: Session['store'], earlier: Batch, id: number): Promise<BatchPlan['continues']> {
+  const { byId, ...changes } = await store.batches.compare(earlier.id, id)
+  return { changes: { batch: earlier.id, ...changes }, name: earlier.name, byId }
 }
 
 /** The column of ids may be the wrong one, such as the id of an artist. */

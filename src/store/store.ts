@@ -26,7 +26,7 @@ export type { DeadLetterCursor, DeadLetterEntry, DeadLetterStore, Retried, Retry
 export type { ExportRow } from './export-rows.js'
 export type { DueSearch, FeedStore } from './feed.js'
 export type { Lifted, PauseStore } from './pauses.js'
-export type { Plan, RowChanges } from './plan.js'
+export type { Plan } from './plan.js'
 export type { RefusedSearch } from './refusals.js'
 export type { Reports, UnknownSearches, WhichBatches } from './reports.js'
 export type { CallReport, RowReport, SearchReport } from './row-report.js'

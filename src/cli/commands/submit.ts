@@ -238,14 +238,14 @@ function submitJson(batch: number | null, plan: BatchPlan): DocumentBody<'submit
     notes: plan.notes,
     warnings: planWarnings(plan),
     example_queries: plan.examples.map((request) => request.query),
-    continues: plan.continues === null ? null : continuesJson(plan.continues),
+    continues: plan.continues?.changes ?? null,
   }
 }
 
 function releasedLine({ id, plan }: Released, now: number): string {
   if (plan.notBefore === null)
     return `Released as batch ${id} (${plan.name}).${continued(id, plan)}${withheld(id, plan)}`
-  const until = plan.continues === null ? '' : ` Until then, batch ${plan.continues.batch} continues.`
+  const until = plan.continues === null ? '' : ` Until then, batch ${plan.continues.changes.batch} continues.`
   return `Scheduled as batch ${id} (${plan.name}): a worker releases it at ${formatTime(plan.notBefore, now)}.${until} To release it now: \`trackyard-batch release ${id}\`.`
 }
 
@@ -269,12 +269,8 @@ function momentOf({ timeZone, tz }: Settings, option: string, text: string, afte
   )
 }
 
-function continuesJson({ batch, new: added, changed, gone, unchanged }: NonNullable<BatchPlan['continues']>) {
-  return { batch, new: added, changed, gone, unchanged }
-}
-
 function continued(id: number, { continues }: BatchPlan): string {
-  return continues === null ? '' : ` It takes the place of batch ${continues.batch}: export ${id} from now on.`
+  return continues === null ? '' : ` It takes the place of batch ${continues.changes.batch}: export ${id} from now on.`
 }
 
 function withheld(id: number, { cap, creditsNeeded, estimate }: BatchPlan): string {

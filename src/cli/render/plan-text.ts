@@ -44,15 +44,15 @@ function readLine(notes: readonly string[]): string[] {
 /** How the catalog differs from that of the batch that it continues. */
 function continuesLines({ continues }: BatchPlan): string[] {
   if (continues === null) return []
-  const { batch, name, changed, gone, unchanged, byId } = continues
+  const { changes, name, byId } = continues
   const counts = [
-    `${formatNumber(continues.new)} new`,
-    ...(byId ? [`${formatNumber(changed)} changed`] : []),
-    `${formatNumber(gone)} gone`,
-    `${formatNumber(unchanged)} unchanged`,
+    `${formatNumber(changes.new)} new`,
+    ...(byId ? [`${formatNumber(changes.changed)} changed`] : []),
+    `${formatNumber(changes.gone)} gone`,
+    `${formatNumber(changes.unchanged)} unchanged`,
   ]
   const hint = byId ? '' : ' (rows compared by their search; --id COLUMN compares them by your id)'
-  return [text('continues', `batch ${batch} (${truncate(name, 40)}): ${counts.join(', ')}${hint}`)]
+  return [text('continues', `batch ${changes.batch} (${truncate(name, 40)}): ${counts.join(', ')}${hint}`)]
 }
 
 function rowLines(plan: Plan, paint: Paint): string[] {
