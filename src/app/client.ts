@@ -45,7 +45,7 @@ import {
 import { FILTER_OPTIONS, refuseUnknownOptions, SUBMIT_OPTIONS } from './known-options.js'
 import { openSession } from './parts.js'
 import { type Feeding, openFeeding, openTolerantThrottle, readStatus, type Session } from './session.js'
-import { freshAccount, planBatch, type SubmitSource, submitBatch } from './submit.js'
+import { freshAccount, planBatch, type SubmitSource } from './submit.js'
 
 export type { Environment } from '../config/env-file.js'
 export type { DeathReason } from '../domain/dead-letter.js'
@@ -122,8 +122,14 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
       async submit(rows, options = {}) {
         begin(options, ...SUBMIT_OPTIONS)
         const { signal, onProgress, ...batchOptions } = options
-        const batch = await submitBatch(session, sourceOf(rows), batchOptions, { signal, progress: onProgress })
-        await fill(log, batch, signal)
+        const batch = await planBatch(session, sourceOf(rows), batchOptions, { signal, progress: onProgress })
+        let feeding: Feeding
+        try {
+          feeding = await batch.release(signal)
+        } finally {
+          await batch.drop()
+        }
+        await fill(log, feeding, signal)
         return { id: batch.id, plan: planOf(batch.plan) }
       },
       async release(ref, options = {}) {

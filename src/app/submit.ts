@@ -67,7 +67,7 @@ export interface BatchPlan extends Plan {
   readonly now: number
 }
 
-/** Loaded and planned, neither released nor dropped yet. Nothing is spent for it. */
+/** Loaded and planned, neither released nor dropped yet. Nothing is spent for it. Who plans one drops it in the end. */
 export interface PlannedBatch {
   readonly id: number
   readonly plan: BatchPlan
@@ -87,52 +87,6 @@ export interface SubmitHooks {
   readonly signal?: AbortSignal | undefined
 }
 
-interface Confirmation {
-  /** Gets the plan; false drops the batch. */
-  readonly confirm: (plan: BatchPlan) => Promise<boolean> | boolean
-}
-
-/** It stays released, whatever happens to `fill`: if Redis is unreachable, workers queue the searches later. */
-export interface Released extends Feeding {
-  readonly id: number
-  readonly plan: BatchPlan
-}
-
-/**
- * From rows to a released batch: load → plan → confirm → release. Until the release, every early
- * exit drops the batch: an error, a no, an interrupt, another store's Redis.
- * @returns null if the batch was not confirmed
- */
-export async function submitBatch(
-  session: Session,
-  source: SubmitSource,
-  options: BatchOptions,
-  hooks: SubmitHooks & Confirmation,
-): Promise<Released | null>
-export async function submitBatch(
-  session: Session,
-  source: SubmitSource,
-  options: BatchOptions,
-  hooks: SubmitHooks,
-): Promise<Released>
-export async function submitBatch(
-  session: Session,
-  source: SubmitSource,
-  options: BatchOptions,
-  { confirm, ...hooks }: SubmitHooks & Partial<Confirmation>,
-): Promise<Released | null> {
-  const batch = await planBatch(session, source, options, hooks)
-  let isReleased = false
-  try {
-    if (confirm !== undefined && !(await confirm(batch.plan))) return null
-    const feeding = await batch.release(hooks.signal)
-    isReleased = true
-    return { id: batch.id, plan: batch.plan, ...feeding }
-  } finally {
-    if (!isReleased) await batch.drop()
-  }
-}
-
 /**
  * Loads the rows, streamed, and plans them.
  * @throws UsageError for options or rows that cannot work; ConfigurationError if the store holds
@@ -142,7 +96,7 @@ export async function planBatch(
   session: Session,
   source: SubmitSource,
   options: BatchOptions,
-  { progress, signal = NEVER_ABORTED }: SubmitHooks = {},
+  { progress, signal = NEVER_ABORTED }: SubmitHooks,
 ): Promise<PlannedBatch> {
   const { store } = session
   const caps = { maxCredits: options.maxCredits ?? null, first: options.first ?? null }

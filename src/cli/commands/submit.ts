@@ -2,8 +2,8 @@ import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { BatchOptions } from '../../app/batch-client.js'
 import { keepHeapSmall } from '../../app/keep-heap-small.js'
-import type { Session } from '../../app/session.js'
-import type { BatchPlan, Released, SubmitSource } from '../../app/submit.js'
+import type { Feeding, Session } from '../../app/session.js'
+import type { BatchPlan, SubmitSource } from '../../app/submit.js'
 import { pauseMessage } from '../../batches/pause-message.js'
 import { defaultBatchName } from '../../catalog/export/default-path.js'
 import { parseFilters } from '../../catalog/filters.js'
@@ -36,6 +36,12 @@ interface Options extends Omit<BatchOptions, 'name' | 'continues' | 'maxAgeDays'
   readonly yes?: boolean
   readonly wait?: boolean
   readonly allowFailures?: AllowedFailures
+}
+
+/** It stays released, whatever happens to `fill`: if Redis is unreachable, workers queue the searches later. */
+interface Released extends Feeding {
+  readonly id: number
+  readonly plan: BatchPlan
 }
 
 export function define(command: Command, act: Act): void {
@@ -128,7 +134,10 @@ async function submit(cli: Cli, file: string, options: Options): Promise<ExitCod
   })
 }
 
-/** @returns null with --dry-run. @throws RefusedError if the user declined */
+/**
+ * Until the release, every early exit drops the batch: an error, a no, an interrupt, another store's Redis.
+ * @returns null with --dry-run. @throws RefusedError if the user declined
+ */
 async function loadAndRelease(
   cli: Cli,
   session: Session,
@@ -136,12 +145,12 @@ async function loadAndRelease(
   options: Options,
   signal: AbortSignal,
 ): Promise<Released | null> {
-  const { submitBatch } = await import('../../app/submit.js')
+  const { planBatch } = await import('../../app/submit.js')
   const source = sourceOf(cli, file)
   const line = openProgressLine(cli)
   keepHeapSmall()
   try {
-    const released = await submitBatch(
+    const batch = await planBatch(
       session,
       source,
       {
@@ -151,15 +160,18 @@ async function loadAndRelease(
         maxAgeDays: options.maxAge,
         continues: options.continue,
       },
-      {
-        signal,
-        progress: (loaded) => line.show(`loading: ${pluralize(loaded, 'row')}`),
-        confirm(plan) {
-          line.clear()
-          return confirmPlan(cli, session, plan, { options, mayAsk: file !== '-', signal })
-        },
-      },
+      { signal, progress: (loaded) => line.show(`loading: ${pluralize(loaded, 'row')}`) },
     )
+    let released: Released | null = null
+    try {
+      line.clear()
+      const { id, plan } = batch
+      if (await confirmPlan(cli, session, plan, { options, mayAsk: file !== '-', signal }))
+        released = { id, plan, ...(await batch.release(signal)) }
+    } finally {
+      // Does nothing after a release.
+      await batch.drop()
+    }
     if (released === null) {
       if (options.dryRun !== true)
         throw new RefusedError('Not released: batch dropped, nothing was spent.', { code: 'declined' })
