@@ -1,17 +1,12 @@
-import { type Batch, capOf, creditsNeeded, type StoredBatch, unfinishedRows } from './batch-row.js'
+import { capOf, creditsNeeded, type StoredBatch, unfinishedRows } from './batch-row.js'
 import { ABOVE_EVERY_ID, BUDGET_TABLE_SQL, type Budget, budgetsAsJson, coveredSql, wantedIn } from './budget.js'
 import type { Transaction } from './engine.js'
 import { getNumber } from './sql.js'
 
 export interface BatchReport {
-  readonly batch: Batch
-  readonly items: number
-  readonly tagged: number
-  readonly noMatch: number
+  readonly batch: StoredBatch
   readonly waiting: number
   readonly withheld: number
-  readonly dead: number
-  readonly invalid: number
   readonly cancelled: number
   /** Calls that it may still be charged with. A search that several batches want counts for each. */
   readonly creditsNeeded: number
@@ -35,11 +30,6 @@ export async function batchReport(
   const withheld = isCounted ? await withheldItems(tx, batch, unfinished, budgets) : 0
   return {
     batch,
-    items: batch.items,
-    tagged: batch.tagged,
-    noMatch: batch.noMatch,
-    dead: batch.dead,
-    invalid: batch.invalid,
     waiting: batch.state === 'cancelled' ? 0 : unfinished - withheld,
     withheld,
     cancelled: batch.state === 'cancelled' ? unfinished : 0,

@@ -70,7 +70,7 @@ async function reportData(store: ReportSource, report: BatchReport, now: number)
     charts: chartData(activity, window, ofBatch),
     timeline: await batchTimeline(batch, store.timeline, now),
     deadLetters: await store.reports.deadLetterGroups({ batchId: batch.id }),
-    invalid: report.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),
+    invalid: batch.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),
     agreement: agreementOf(await store.reports.someAnswers(batch.id, MOST_ANSWERS)),
   }
 }

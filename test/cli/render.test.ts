@@ -269,7 +269,7 @@ test('on a terminal wait draws a bar and restores the cursor', async () => {
   const io = { stdout: new PassThrough(), stderr, stdin: new PassThrough(), env: {}, cwd: '/' }
   const never = new AbortController().signal
   const view = await openWaitView(openCli({ ...io, interruptSignal: () => ({ signal: never, dispose: () => {} }) }))
-  const batch = { batch: { id: 3, state: 'released' }, items: 2000, waiting: 500, withheld: 0 } as BatchReport
+  const batch = { batch: { id: 3, state: 'released', items: 2000 }, waiting: 500, withheld: 0 } as BatchReport
   const status = {
     queue: { state: 'running', reason: 'Running: all is well.', causes: [] },
     credits: { remaining: 1234 },

@@ -285,7 +285,7 @@ describe('which batch is charged', () => {
     expect([await charged(capped), await charged(open)]).toEqual([2, 2])
     expect(system.simulator.paid()).toBe(4)
     const [report] = await system.store.reports.batches({ batchId: capped, limit: 1 })
-    expect(report).toMatchObject({ tagged: 3, withheld: 0 })
+    expect(report).toMatchObject({ batch: { tagged: 3 }, withheld: 0 })
   })
 
   test('a call of unknown outcome stays charged to its cap', async () => {

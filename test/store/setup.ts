@@ -314,8 +314,11 @@ export async function statuses(store: Store, batchId: number): Promise<string[]>
 export async function counts(store: Store, batchId: number): Promise<Record<string, number>> {
   const [report] = await store.reports.batches({ batchId, limit: 1 })
   if (report === undefined) throw new Error(`expected a report of batch ${batchId}, got none`)
-  const { batch: _batch, creditsNeeded: _credits, ...numbers } = report
-  return Object.fromEntries(Object.entries(numbers).filter(([, count]) => count !== 0))
+  const { batch, creditsNeeded: _credits, ...open } = report
+  const { items, tagged, noMatch, dead, invalid } = batch
+  return Object.fromEntries(
+    Object.entries({ items, tagged, noMatch, dead, invalid, ...open }).filter(([, count]) => count !== 0),
+  )
 }
 
 export async function charged(store: Store, batchId: number): Promise<number> {

@@ -45,8 +45,8 @@ async function chartsOfBatch(id: number, from: number, to: number, now = to): Pr
     now,
     batchId: id,
   })
-  const { items, tagged } = report
-  return chartData(activity, window, { from, rows: items, rowsDone: tagged, charged: report.batch.charged })
+  const { items, tagged, charged } = report.batch
+  return chartData(activity, window, { from, rows: items, rowsDone: tagged, charged })
 }
 
 /** Calls in all bars. */

@@ -50,7 +50,7 @@ async function cancel(cli: Cli, name: string, yes: boolean): Promise<ExitCode> {
 
 /** @throws RefusedError after a no, EndedEarlyError after Ctrl-C */
 async function confirm(cli: Cli, report: BatchReport): Promise<void> {
-  const kept = report.tagged + report.noMatch
+  const kept = report.batch.tagged + report.batch.noMatch
   const open = report.waiting + report.withheld
   const facts =
     `${batchSentence(report)} ${pluralize(kept, 'answer')} ${kept === 1 ? 'is' : 'are'} kept and can be exported; ` +

@@ -127,7 +127,7 @@ async function listAll(cli: Cli, options: LetterOptions, words: readonly string[
 async function latestWithInvalid({ store }: Session): Promise<BatchReport | null> {
   const batches = await store.reports.batches({ limit: LOOKED_AT })
   const latestFirst = batches.toSorted((a, b) => b.batch.id - a.batch.id)
-  return latestFirst.find(({ invalid }) => invalid > 0) ?? null
+  return latestFirst.find(({ batch }) => batch.invalid > 0) ?? null
 }
 
 async function showOne(cli: Cli, search: string): Promise<ExitCode> {

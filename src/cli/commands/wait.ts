@@ -210,7 +210,8 @@ function stateText(
 
 /** Null: every row has an answer, or as many have none as are allowed. */
 function withoutAnswer(report: BatchReport, allowed: AllowedFailures): RowsWithoutAnswerError | null {
-  const { dead, invalid, cancelled, items, batch } = report
+  const { batch, cancelled } = report
+  const { dead, invalid, items } = batch
   const count = dead + invalid + cancelled
   if (count <= (allowed === true ? 1 : allowed) * items) return null
   const parts = Object.entries({ dead, invalid, cancelled }).filter(([, rows]) => rows > 0)

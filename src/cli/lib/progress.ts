@@ -102,7 +102,7 @@ async function openBar(cli: Cli): Promise<WaitView> {
   const message = bars.create(1, 0, { text: '' })
   return {
     show(batch, look) {
-      done.setTotal(Math.max(1, batch.items))
+      done.setTotal(Math.max(1, batch.batch.items))
       done.update(settled(batch), { text: `${progress(batch)}; ${facts(look.report)}` })
       message.update(0, { text: truncate(reason(batch, look), Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
     },
@@ -115,12 +115,12 @@ function reason({ batch }: BatchReport, look: StatusSnapshot): string {
   return unreleasedMessage(batch, Date.now(), workersOf(look)) ?? look.report.queue.reason
 }
 
-function settled(batch: BatchReport): number {
-  return batch.items - batch.waiting - batch.withheld
+function settled({ batch, waiting, withheld }: BatchReport): number {
+  return batch.items - waiting - withheld
 }
 
-function progress(batch: BatchReport): string {
-  return `${formatNumber(settled(batch))} of ${pluralize(batch.items, 'row')} done`
+function progress(report: BatchReport): string {
+  return `${formatNumber(settled(report))} of ${pluralize(report.batch.items, 'row')} done`
 }
 
 function facts(status: StatusReport): string {

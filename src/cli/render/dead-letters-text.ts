@@ -40,8 +40,8 @@ export function renderDeadLetters(
 
 function invalidRows(report: BatchReport | null): string {
   if (report === null) return ''
-  const { batch, invalid } = report
-  return ` ${pluralize(invalid, 'row')} of batch ${batch.id} ${invalid === 1 ? 'is' : 'are'} invalid: \`trackyard-batch report ${batch.id}\` lists the reasons, and the export has them in each row.`
+  const { id, invalid } = report.batch
+  return ` ${pluralize(invalid, 'row')} of batch ${id} ${invalid === 1 ? 'is' : 'are'} invalid: \`trackyard-batch report ${id}\` lists the reasons, and the export has them in each row.`
 }
 
 function groupedByCause(letters: readonly DeadLetter[]): Map<string, DeadLetter[]> {

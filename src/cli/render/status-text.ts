@@ -177,6 +177,7 @@ function tookOf({ created_at, completed_at }: BatchStatus): string {
 
 /** "Batch 12 (night): 9,800 of 10,000 rows tagged, 150 without a match, 3 dead, 9,950 credits used, in 6 h." */
 export function batchSentence(report: BatchReport): string {
-  const { batch, items } = report
-  return `Batch ${batch.id} (${truncate(batch.name, 60)}): ${formatRowCounts(items, report)}, ${formatCost(batch)}.`
+  const { batch } = report
+  const counts = formatRowCounts(batch.items, { ...batch, ...report })
+  return `Batch ${batch.id} (${truncate(batch.name, 60)}): ${counts}, ${formatCost(batch)}.`
 }

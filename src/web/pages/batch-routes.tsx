@@ -148,7 +148,7 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
           title={`Cancel ${batch.name}?`}
           facts={[
             `${pluralize(open, 'row')} will get no call, which saves up to ${pluralize(open, 'credit')}. Calls in flight finish.`,
-            `${pluralize(report.tagged + report.noMatch, 'answered row')} and all that was paid for are kept and can be exported. Submitted again, the catalog reuses them for free.`,
+            `${pluralize(batch.tagged + batch.noMatch, 'answered row')} and all that was paid for are kept and can be exported. Submitted again, the catalog reuses them for free.`,
           ]}
           action={`${at}/cancel`}
           button="Cancel the batch"
