@@ -174,7 +174,7 @@ function zonedHours(inForce: HoursInForce | null): ZonedHours | null {
   return inForce === null || hours === null ? null : { hours, zone: inForce.zone }
 }
 
-/** The limit, or less while workers leave room for other clients of the same key. An older worker sets a fraction. */
+/** The limit, or less while workers leave room for other clients of the same key. What another program has set may be a fraction. */
 function rateOf(limit: number | null, { pace, workers }: Pick<QueueState, 'pace' | 'workers'>): number | null {
   if (pace === null || workers.length === 0) return limit
   const whole = Math.max(1, Math.round(pace))

@@ -115,15 +115,15 @@ export async function recordUnsaved(parts: {
   }
 }
 
-/** False: the store was restored, and has lost its search; or the line is damaged. Files of earlier versions have no token. */
+/** False: the store was restored, and has lost its search; or the line is damaged. */
 async function record(
   { calls }: Pick<Store, 'calls'>,
   { callId, token, ref, end }: Partial<Line>,
   now: number,
 ): Promise<boolean> {
-  if (callId === undefined || ref === undefined || end === undefined || !isRecord(end.decision)) return false
+  if (callId === undefined || token === undefined || ref === undefined || !isRecord(end?.decision)) return false
   try {
-    await calls.close({ id: callId, token: token ?? null, ref }, end, now)
+    await calls.close({ id: callId, token, ref }, end, now)
     return true
   } catch (error) {
     if (error instanceof LostSearchError) return false

@@ -16,8 +16,8 @@ import { keepAnswer, markDead } from './transitions.js'
 /** Which call it is. */
 export interface CallKey {
   readonly id: number
-  /** Of its claim. Null: from a file of a version that did not keep it. */
-  readonly token: number | null
+  /** Of its claim. */
+  readonly token: number
   readonly ref: SearchRef
 }
 
@@ -90,13 +90,11 @@ const CALL_TO_CLOSE = `
 /** A store that was restored gives the number of a lost call to another one, so the number alone proves nothing. */
 async function findCall(tx: Transaction, { id, token, ref }: CallKey): Promise<CallToClose | undefined> {
   const search = { fingerprint: fingerprintBytes(ref.fingerprint), generation: ref.generation }
-  if (token === null) return tx.get(BY_NUMBER, { ...search, id })
   return (await tx.get(BY_BOTH, { ...search, id, token })) ?? (await tx.get(BY_TOKEN, { ...search, token }))
 }
 
-const BY_NUMBER = `${CALL_TO_CLOSE} and call.id = @id`
-const BY_BOTH = `${BY_NUMBER} and call.token = @token`
 const BY_TOKEN = `${CALL_TO_CLOSE} and call.token = @token`
+const BY_BOTH = `${BY_TOKEN} and call.id = @id`
 
 /**
  * The store was restored from an older backup, or its server failed over to a replica that lagged behind: it has lost the
@@ -112,7 +110,7 @@ async function restoreCall(tx: Transaction, key: CallKey, { facts, now }: CallEn
      from search where fingerprint = @fingerprint and generation = @generation`,
     { fingerprint: fingerprintBytes(ref.fingerprint), generation: ref.generation },
   )
-  if (search === undefined || search.payer === null || token === null) throw new LostSearchError(id)
+  if (search === undefined || search.payer === null) throw new LostSearchError(id)
   await openCall(
     tx,
     {

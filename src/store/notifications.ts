@@ -1,4 +1,3 @@
-import { isRecord } from '../domain/json.js'
 import type { Notification } from '../domain/notification.js'
 import type { Connection, Transaction } from './engine.js'
 
@@ -65,8 +64,7 @@ async function oldestOf(tx: Transaction): Promise<StoredNotification | null> {
   )
   if (row === undefined) return null
   const { id, text, created_at: createdAt } = row
-  const details: unknown = JSON.parse(row.details ?? '{}')
-  const { event = 'batch.done', batch = null, figures = {} }: Partial<Notification> = isRecord(details) ? details : {}
+  const { event = 'batch.done', batch = null, figures = {} }: Partial<Notification> = JSON.parse(row.details ?? '{}')
   return { id, text, createdAt, event, batch, figures }
 }
 

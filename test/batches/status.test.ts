@@ -482,7 +482,7 @@ describe('the report', () => {
     expect((await system.status(auto)).calls_per_minute.limit).toBe(200)
   })
 
-  test('a fraction that an older worker set as the rate is shown as a whole number', async () => {
+  test('a fraction that another program set as the rate is shown as a whole number', async () => {
     await system.store.account.update({ limitPerMinute: 5000 }, 1)
     await system.queue.boardQueues.search.setGlobalRateLimit(3, 601)
     await alive()

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { expect, test } from '@jest/globals'
@@ -31,7 +31,7 @@ const files = () => readdirSync(dirname(opened.path)).filter((name) => name.incl
 
 function unsaved(callId: number, query: string, ending: Ending): UnsavedEnd {
   const end = { ...ENDINGS[ending], detail: null, facts: facts(), now: 11_000 }
-  return { callId, token: keyOf(store, callId).token ?? 0, query, ref: refOf(query), end }
+  return { callId, token: keyOf(store, callId).token, query, ref: refOf(query), end }
 }
 
 const answered = (callId: number, query: string) => unsaved(callId, query, 'answered')
@@ -63,6 +63,7 @@ test('two workers that start in one data directory record them together', async 
 test.each([
   ['null', () => null],
   ['no end', (line: object) => ({ ...line, end: undefined })],
+  ['no token', (line: object) => ({ ...line, token: undefined })],
   ['the end in an earlier form', (line: object) => ({ ...line, end: { closing: { do: 'succeed' } } })],
 ])('a line that is not ours (%s) is skipped: the others are recorded and the file stays', async (_, changed) => {
   await released(store, ['one', 'two'])
@@ -99,22 +100,6 @@ test('an answer of a call that was lost with a restore is saved with its search'
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1, sent: 1 })
   expect(await claim(store, 'two')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
   expect(await claim(store, 'one')).toMatchObject({ kind: 'call_open' })
-})
-
-test('a file of a version without tokens is recorded by number and search', async () => {
-  await released(store, ['one', 'two'])
-  await feedAll(store)
-  const [one, two] = [answered(await granted(store, 'one'), 'one'), answered(1, 'two')]
-  for (const [line, calls] of [
-    [two, 0],
-    [one, 1],
-  ] as const) {
-    const path = writeUnsaved(store, [line])
-    writeFileSync(path, readFileSync(path, 'utf8').replace(/"token":\d+,/, ''))
-    await recordUnsaved({ store, log: silentLogger, now })
-    rmSync(path, { force: true })
-    expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: calls })
-  }
 })
 
 test('what was written to the home directory, for want of space beside the store, is found there', async () => {
