@@ -41,31 +41,27 @@ export function storeCheck(
   }
 }
 
-type WatchParts = {
+/**
+ * Redis keeps the number of the latest call. Warns once of a store that is older, also while workers run: its server
+ * may fail over to a replica that lagged behind.
+ */
+export async function rememberLatestCall(parts: {
   readonly store: Pick<Store, 'calls'>
   readonly queue: Pick<SearchQueue, 'registry'>
   readonly log: Logger
-}
-
-/**
- * Redis keeps the number of the latest call. Warned once: afterwards it keeps the number of this
- * older store.
- */
-export async function warnOfOlderStore({ store, queue, log }: WatchParts): Promise<void> {
+}): Promise<void> {
+  const { registry } = parts.queue
   // In this order: what Redis knows was in the store before.
-  const missing = (await queue.registry.latestCall()) - (await store.calls.latest())
-  if (missing <= 0) return
-  log.warn(
-    { event: 'store.rollback_detected', missing },
-    `This store is older than what Redis remembers: ${missing} calls are missing from it, as after restoring an old backup, or a failover to a replica that lagged behind. ` +
-      'Their searches will be bought again. To prevent that, pause now (`trackyard-batch pause`) and look for a newer copy: docs/backup.md.',
-  )
-}
-
-/** Warns, too: a server may fail over to a replica that lagged behind while workers run. */
-export async function rememberLatestCall(parts: WatchParts): Promise<void> {
-  await warnOfOlderStore(parts)
-  await parts.queue.registry.keepLatestCall(await parts.store.calls.latest())
+  const known = await registry.latestCall()
+  const latest = await parts.store.calls.latest()
+  const missing = known - latest
+  if (missing > 0)
+    parts.log.warn(
+      { event: 'store.rollback_detected', missing },
+      `This store is older than what Redis remembers: ${missing} calls are missing from it, as after restoring an old backup, or a failover to a replica that lagged behind. ` +
+        'Their searches will be bought again. To prevent that, pause now (`trackyard-batch pause`) and look for a newer copy: docs/backup.md.',
+    )
+  await registry.keepLatestCall(latest)
 }
 
 interface SaveParts {

@@ -29,7 +29,7 @@ import { maintenanceTasks } from './maintenance-tasks.js'
 import { alreadyStoppedService, deferred, type Service } from './service.js'
 import { logStartup } from './startup-log.js'
 import { stopTask } from './stop.js'
-import { saveAtEnd, storeCheck, warnOfOlderStore } from './store-watch.js'
+import { rememberLatestCall, saveAtEnd, storeCheck } from './store-watch.js'
 import { userAgent } from './version.js'
 
 export interface WorkerParts {
@@ -63,7 +63,7 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
   const mayUse =
     settings.databaseUrl === null ? async () => true : sharedRedisCheck({ ...parts, where: queue.registry.describe() })
   while ((await recoverRedis({ ...parts, setRate, mayUse })) === 'elsewhere') await sleep(200)
-  await warnOfOlderStore(parts)
+  await rememberLatestCall(parts)
   const account = await firstAccount(() => refreshAccount(parts))
   await forgetDeadNeighbours(queue)
   // If other workers run, one of them sets the rate and keeps the hours; see maintenance-tasks.ts.
