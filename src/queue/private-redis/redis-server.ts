@@ -2,14 +2,14 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants, createReadStream } from 'node:fs'
 import { access, readdir, readFile, stat } from 'node:fs/promises'
-import { basename, delimiter, dirname, join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { errorCode, UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import { stateOf } from './redis-socket.js'
-import { kindOf, moveAside, type ServerFiles } from './server-files.js'
+import { isPipe, moveAside, type ServerFiles } from './server-files.js'
 import { readStartFailure, type StartFailure } from './start-failure.js'
 
 /** Redis's data: a directory since Redis 7, before that one file. */
@@ -23,47 +23,26 @@ const DATA = [APPEND_ONLY_DIR, 'appendonly.aof']
  * @throws UnreachableError with what to install, or with the server's last log line
  */
 export async function startServer(files: ServerFiles, command: string, log: Logger): Promise<number> {
-  await moveStrangeFiles(files, log)
+  await refusePipes(files)
   const first = await launch(files, command, log)
   if (typeof first === 'number') return first
   const moved = first.cause === 'broken files' ? await moveAside(files.dir, DATA) : null
   if (moved === null) throw notStarted(files, first)
-  logMoved(log, moved, first.lastError, true)
+  log.warn(
+    { event: 'redis.files_moved', moved, why: first.lastError, repeats: true },
+    `the private Redis could not use its files; they are kept in ${moved}. It starts empty and is filled from the store`,
+  )
   const second = await launch(files, command, log)
   if (typeof second === 'number') return second
   throw notStarted(files, second)
 }
 
-/** Moves aside files of the wrong kind, which would stop the start, or hang it (a pipe). */
-async function moveStrangeFiles(files: ServerFiles, log: Logger): Promise<void> {
-  const { dir, socketPath, pidFile, logFile } = files
-  const appendOnly = await kindOf(join(dir, APPEND_ONLY_DIR))
-  const inside = appendOnly === 'directory' ? await readdir(join(dir, APPEND_ONLY_DIR)).catch(() => []) : []
-  const kinds = await Promise.all(inside.map((name) => kindOf(join(dir, APPEND_ONLY_DIR, name))))
-  const isStrange = !['absent', 'directory'].includes(appendOnly) || kinds.some((kind) => kind !== 'file')
-  const unusable: string[] = []
-  for (const path of [pidFile, logFile]) if (!(await isWritableKind(path))) unusable.push(basename(path))
-  const moved = await moveAside(dir, [...(isStrange ? DATA : []), ...unusable])
-  if (moved !== null)
-    logMoved(log, moved, 'they are not what Redis writes: a directory in place of a file, or a pipe', isStrange)
-  if ((await kindOf(socketPath)) !== 'directory') return
-  const socket = await moveAside(dirname(socketPath), [basename(socketPath)])
-  if (socket !== null) logMoved(log, socket, 'a directory was in place of its socket', false)
-}
-
-/** A link is followed: the log may be elsewhere, or /dev/null. One that leads nowhere stops the start. */
-async function isWritableKind(path: string): Promise<boolean> {
-  if ((await kindOf(path)) === 'absent') return true
-  const found = await stat(path).catch(() => null)
-  return found !== null && (found.isFile() || found.isCharacterDevice())
-}
-
-function logMoved(log: Logger, moved: string, why: string, hadData: boolean): void {
-  const rest = hadData ? 'It starts empty and is filled from the store' : 'Its data is untouched'
-  log.warn(
-    { event: 'redis.files_moved', moved, why, repeats: true },
-    `the private Redis could not use its files; they are kept in ${moved}. ${rest}`,
-  )
+/** Redis would wait for its other end, without a word. */
+async function refusePipes({ dir, pidFile, logFile }: ServerFiles): Promise<void> {
+  const inside = await readdir(join(dir, APPEND_ONLY_DIR)).catch(() => [])
+  for (const path of [pidFile, logFile, ...inside.map((name) => join(dir, APPEND_ONLY_DIR, name))])
+    if (await isPipe(path))
+      throw new UnreachableError(`The private Redis did not start: ${path} is a pipe. Remove it, then try again.`)
 }
 
 /** The older name of hash-max-listpack-value, which every version knows: a waiting job takes ~600 bytes instead of ~1,000. */

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { chown, lstat, mkdir, readdir, readFile, readlink, realpath, rename, rm } from 'node:fs/promises'
+import { chown, lstat, mkdir, readdir, readFile, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { errorCode, UnreachableError } from '../../domain/errors.js'
@@ -90,8 +90,7 @@ const KEPT = 3
  * @returns the directory that they are in now; null when none of them existed
  */
 export async function moveAside(dir: string, names: readonly string[]): Promise<string | null> {
-  const present: string[] = []
-  for (const name of names) if ((await kindOf(join(dir, name))) !== 'absent') present.push(name)
+  const present = (await readdir(dir).catch(() => [])).filter((name) => names.includes(name))
   if (present.length === 0) return null
   const target = join(dir, `${PREFIX}${new Date().toISOString().replace(/[:.]/g, '-')}`)
   await mkdir(target, { recursive: true, mode: 0o700 })
@@ -101,12 +100,8 @@ export async function moveAside(dir: string, names: readonly string[]): Promise<
   return target
 }
 
-/** Does not follow links. */
-export async function kindOf(path: string): Promise<'absent' | 'file' | 'directory' | 'other'> {
-  const found = await lstat(path).catch(() => null)
-  if (found === null) return 'absent'
-  if (found.isDirectory()) return 'directory'
-  return found.isFile() ? 'file' : 'other'
+export async function isPipe(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isFIFO() === true
 }
 
 /**
@@ -115,7 +110,7 @@ export async function kindOf(path: string): Promise<'absent' | 'file' | 'directo
  */
 export async function recordedServer(files: ServerFiles): Promise<number | null> {
   // Reading a pipe would never end.
-  if ((await kindOf(files.pidFile)) === 'other') return null
+  if (await isPipe(files.pidFile)) return null
   const pid = Number((await readFile(files.pidFile, 'utf8').catch(() => '')).trim())
   if (!Number.isInteger(pid) || pid < 2 || !isProcessAlive(pid)) return null
   return (await isServerOf(pid, files)) ? pid : null
