@@ -72,7 +72,7 @@ const POSTGRES_WEIGHTS = {
   'freeze postgres': 4,
 } as const satisfies Partial<Record<Action['do'], number>>
 
-export function planOf(seed: number, lastsMs: number, store: EngineName = 'sqlite'): Plan {
+export function planOf(seed: number, lastsMs: number, store: EngineName): Plan {
   const random = createRandom(seed)
   const seconds = lastsMs / 1000
   const batches = chaosBatches(random, Math.max(5, Math.round(seconds / 20)), Math.round(seconds * SEARCHES_PER_SECOND))

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Settings } from '../config/settings.js'
 import { bindStoreToApi } from '../control/same-api.js'
-import { NEVER_ABORTED } from '../domain/abortable.js'
 import { type AdjustableClock, adjustableClock, systemClock } from '../domain/clock.js'
 import type { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
@@ -24,11 +23,7 @@ import { runWorker } from './worker.js'
  * Starts a worker process: opens the API client, the store and the queue, and processes searches
  * until it is stopped. Waits while the store is locked.
  */
-export async function startWorker(
-  settings: Settings,
-  log: Logger,
-  interrupted: AbortSignal = NEVER_ABORTED,
-): Promise<Service> {
+export async function startWorker(settings: Settings, log: Logger, interrupted: AbortSignal): Promise<Service> {
   keepHeapSmall()
   const workerId = HOST_PREFIX + randomUUID()
   const clock = adjustableClock()

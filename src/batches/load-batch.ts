@@ -24,7 +24,7 @@ export interface LoadedBatch {
   readonly id: number
   readonly plan: Plan
   /** Makes its searches due: at once, or later by a worker. */
-  release(caps: Caps, schedule?: Times): Promise<void>
+  release(caps: Caps, times: Times): Promise<void>
   /** Deletes it; nothing was spent. Does nothing after a release. */
   drop(): Promise<void>
 }
@@ -68,8 +68,7 @@ export async function loadBatch(
       id,
       plan,
       drop,
-      async release(caps, schedule = { notBefore: null, deadline: null }) {
-        const { notBefore, deadline } = schedule
+      async release(caps, { notBefore, deadline }) {
         const isScheduled = notBefore !== null || deadline !== null
         // A crash after this leaves a batch that a worker releases, or, without `notBefore`, an abandoned one.
         const isSet = !isScheduled || (await parts.store.schedules.set({ batchId: id, notBefore, deadline }, caps))

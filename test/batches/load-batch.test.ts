@@ -115,7 +115,7 @@ describe('loading', () => {
     const batch = await one(rowsOf([...queries(10), 'scene 1']))
     expect(batch.plan).toMatchObject({ rows: 11, searches: 10, creditsNeeded: 10 })
     expect(await due()).toBe(0)
-    await batch.release({ maxCredits: null, first: null })
+    await batch.release({ maxCredits: null, first: null }, { notBefore: null, deadline: null })
     expect(await due()).toBe(10)
     await batch.drop()
     expect(await due()).toBe(10)
@@ -183,7 +183,9 @@ describe('loading', () => {
   test('a batch that was dropped meanwhile cannot be released', async () => {
     const batch = await one(rowsOf(['a']))
     await system.store.batches.drop(batch.id)
-    await expect(batch.release({ maxCredits: null, first: null })).rejects.toThrow(/Nothing was spent/)
+    await expect(batch.release({ maxCredits: null, first: null }, { notBefore: null, deadline: null })).rejects.toThrow(
+      /Nothing was spent/,
+    )
   })
 
   test('release raises a cap, never below its charges; cancel works once', async () => {

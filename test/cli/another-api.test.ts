@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { settingsOf } from '../../src/app/entry.js'
 import { startWorker } from '../../src/app/start-worker.js'
+import { NEVER_ABORTED } from '../../src/domain/abortable.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
@@ -71,7 +72,8 @@ test('a worker of another API starts only on a store without answers', async () 
     TRACKYARD_REDIS_URL: desk.redis.url,
     ...more,
   })
-  const start = (more: object) => startWorker(settingsOf({ env: env(more), cwd: desk.dir }), silentLogger)
+  const start = (more: object) =>
+    startWorker(settingsOf({ env: env(more), cwd: desk.dir }), silentLogger, NEVER_ABORTED)
   await (await start({})).stop()
   await desk.json(['account', '--adopt'], { env: moved() })
   await (await start({})).stop()

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { settingsOf } from '../../src/app/entry.js'
 import { HOST_PREFIX } from '../../src/app/healthy.js'
 import { startWorker } from '../../src/app/start-worker.js'
+import { NEVER_ABORTED } from '../../src/domain/abortable.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { until } from '../support/until.js'
@@ -23,7 +24,7 @@ test('worker --healthy exits with 0 only while a worker runs on this host', asyn
     TRACKYARD_DATA_DIR: desk.dataDir,
     TRACKYARD_REDIS_URL: desk.redis.url,
   }
-  const worker = await startWorker(settingsOf({ env, cwd: desk.dir }), silentLogger)
+  const worker = await startWorker(settingsOf({ env, cwd: desk.dir }), silentLogger, NEVER_ABORTED)
   try {
     await until(async () => (await healthy()) === 0, { timeoutMs: 120_000, what: 'a heartbeat' })
   } finally {

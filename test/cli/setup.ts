@@ -7,6 +7,7 @@ import { settingsOf } from '../../src/app/entry.js'
 import { startWorker } from '../../src/app/start-worker.js'
 import type { In, Interrupt, Out } from '../../src/cli/lib/cli.js'
 import { run } from '../../src/cli/main.js'
+import { NEVER_ABORTED } from '../../src/domain/abortable.js'
 import type { ExitCode } from '../../src/domain/errors.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { SIMULATOR_KEY, type SimulatorOptions } from '../../src/simulator/options.js'
@@ -113,7 +114,7 @@ export async function openDesk(options: Partial<SimulatorOptions> = {}): Promise
       return join(dir, name)
     },
     async work() {
-      const worker = await startWorker(settingsOf({ env, cwd: dir }), silentLogger)
+      const worker = await startWorker(settingsOf({ env, cwd: dir }), silentLogger, NEVER_ABORTED)
       try {
         const { code, stderr } = await type(['wait', '--timeout', '40'])
         if (code === 5) throw new Error(stderr)

@@ -52,7 +52,7 @@ here('where the acknowledgement is lost', () => {
 
   test('a claim gets its own call, and makes it once', async () => {
     const batch = await loadBatch(parts(), batchNamed('night'), rowsOf(['calm piano']))
-    await batch.release({ maxCredits: 1, first: null })
+    await batch.release({ maxCredits: 1, first: null }, { notBefore: null, deadline: null })
     const api = openApi({
       ...{ baseUrl: simulator.url, apiKey: SIMULATOR_KEY, timeoutMs: 5000, proxy: null, userAgent: 'test' },
       clock: systemClock,

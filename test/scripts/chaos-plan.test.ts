@@ -6,12 +6,14 @@ const FIVE_MINUTES = 300_000
 
 describe('the plan of a chaos run', () => {
   test('is the same for the same seed and length, and another for another seed', () => {
-    expect(planOf(7, FIVE_MINUTES)).toEqual(planOf(7, FIVE_MINUTES))
-    expect(planOf(8, FIVE_MINUTES).steps.map(describeStep)).not.toEqual(planOf(7, FIVE_MINUTES).steps.map(describeStep))
+    expect(planOf(7, FIVE_MINUTES, 'sqlite')).toEqual(planOf(7, FIVE_MINUTES, 'sqlite'))
+    expect(planOf(8, FIVE_MINUTES, 'sqlite').steps.map(describeStep)).not.toEqual(
+      planOf(7, FIVE_MINUTES, 'sqlite').steps.map(describeStep),
+    )
   })
 
   test('holds every kind of action in five minutes, with 100 kills or more, in order of time and within the run', () => {
-    const { steps, lastsMs } = planOf(7, FIVE_MINUTES)
+    const { steps, lastsMs } = planOf(7, FIVE_MINUTES, 'sqlite')
     const kinds = new Map<string, number>()
     for (const { action } of steps) kinds.set(action.do, (kinds.get(action.do) ?? 0) + 1)
     expect(kinds.size).toBe(15)
@@ -38,7 +40,7 @@ describe('the plan of a chaos run', () => {
   })
 
   test('submits batches that share searches, each with a row that cannot ask', () => {
-    const { batches } = planOf(1, FIVE_MINUTES)
+    const { batches } = planOf(1, FIVE_MINUTES, 'sqlite')
     const [first, second] = batches.map(({ rows }) => new Set(rows.map((row) => row.query)))
     expect([...(first ?? [])].filter((query) => query !== null && second?.has(query)).length).toBeGreaterThan(10)
     for (const { rows } of batches) expect(rows.filter((row) => row.query === null)).toHaveLength(1)

@@ -36,7 +36,7 @@ async function runWorker(id, surroundings) {
   const settings = settingsOf(surroundings)
   const destination = { write: (line) => process.send({ id, line }) }
   const log = openLog({ level: settings.logLevel, pretty: false, secrets: secretTexts(settings), destination })
-  const worker = await startWorker(settings, log)
+  const worker = await startWorker(settings, log, new AbortController().signal)
   await Promise.race([stopped, worker.done])
   await worker.stop()
   return null

@@ -141,7 +141,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     another,
     async submit(queries, { name = 'night', maxCredits, first, priority = 'normal' } = {}) {
       const batch = await loadBatch({ store, log, now }, batchNamed(name, priority), rowsOf(queries))
-      await batch.release({ maxCredits: maxCredits ?? null, first: first ?? null })
+      await batch.release({ maxCredits: maxCredits ?? null, first: first ?? null }, { notBefore: null, deadline: null })
       return batch.id
     },
     async worker(env) {

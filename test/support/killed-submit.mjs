@@ -31,5 +31,5 @@ const batch = await loadBatch(
   },
   compileRows({ catalog, template, idColumn: null }),
 )
-await batch.release({ maxCredits: null, first: null })
+await batch.release({ maxCredits: null, first: null }, { notBefore: null, deadline: null })
 throw new Error('KILL_AT was never reached')
