@@ -12,7 +12,6 @@ import { ReportedError, splitHint } from '../domain/errors.js'
 import { formatDuration, formatNumber, formatTime, pluralize } from '../domain/format.js'
 import { silentLogger } from '../domain/logger.js'
 import { LATE_NOTIFICATION_MS, NOTIFICATION_LIFETIME_MS } from '../domain/notification.js'
-import { withTimeout } from '../domain/with-timeout.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
 import { installedVersion, notInstalled } from '../queue/private-redis/redis-server.js'
 import { readDatabaseUrl } from '../store/postgres/address.js'
@@ -20,6 +19,7 @@ import { checkStore } from '../store/sqlite/check-store.js'
 import type { Store } from '../store/store.js'
 import { type Cleanup, withCleanup } from './cleanup.js'
 import { openConfiguredApi, openConfiguredStore, openRunningQueue, storePath } from './parts.js'
+import { withAnswerTimeout } from './session.js'
 
 /** One thing that can go wrong, whether it does, and what to do about it. */
 export interface Check {
@@ -41,7 +41,7 @@ export function isSupportedNode(nodeVersion: string): boolean {
 const GB = 1e9
 const LEAST_FREE = 0.1 * GB
 const ENOUGH_FREE = 2 * GB
-const ANSWER_WITHIN_MS = 5000
+const STORE_PATIENCE_MS = 5000
 /** A Date header has whole seconds, and was written before it travelled. */
 const CLOCK_MAY_DIFFER_MS = 10_000
 
@@ -118,7 +118,7 @@ async function storeCheck(
     const { databaseUrl } = settings
     if (databaseUrl === null && !existsSync(path) && !existsSync(`${settings.dataDir}/redis`))
       return { check: ok('store', 'none yet; the first command creates it'), opened: null }
-    const opened = await openConfiguredStore(settings, silentLogger, cleanup, { patienceMs: ANSWER_WITHIN_MS, clock })
+    const opened = await openConfiguredStore(settings, silentLogger, cleanup, { patienceMs: STORE_PATIENCE_MS, clock })
     await opened.requireWritable()
     if (databaseUrl !== null) {
       const { name } = readDatabaseUrl({ url: databaseUrl.reveal(), ca: null })
@@ -144,13 +144,12 @@ async function redisChecks(
   try {
     const queue = await openRunningQueue(settings, cleanup)
     if (queue === null) return [await privateRedisCheck()]
-    const where = queue.registry.describe()
     const checked = Promise.all([
       queue.registry.warnings(),
       store === null ? null : requireOwnRedis({ store, queue, now }),
     ])
-    const [warnings] = await withTimeout(ANSWER_WITHIN_MS, checked, `${where} does not answer.`)
-    if (warnings.length === 0) return [ok('Redis', where)]
+    const [warnings] = await withAnswerTimeout(queue, checked)
+    if (warnings.length === 0) return [ok('Redis', queue.registry.describe())]
     return warnings.map((each) => warning('Redis', ...sentences(each)))
   } catch (error) {
     return [explained('Redis', error)]

@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
 import type { Settings } from '../config/settings.js'
-import { withTimeout } from '../domain/with-timeout.js'
 import { HEARTBEAT_TTL_MS } from '../queue/heartbeat.js'
 import { withCleanup } from './cleanup.js'
 import { openRunningQueue } from './parts.js'
+import { withAnswerTimeout } from './session.js'
 
 /**
  * For the health check of a container. Workers send heartbeats to Redis. A worker's id begins with its host name, which
@@ -12,7 +12,6 @@ import { openRunningQueue } from './parts.js'
 
 export const HOST_PREFIX = `${hostname()} `
 
-const ANSWER_WITHIN_MS = 5000
 const NO_HEARTBEAT = `No heartbeat from a worker on this host in the last ${HEARTBEAT_TTL_MS / 1000} s.`
 
 /**
@@ -26,10 +25,7 @@ export async function checkWorkerOnThisHost(
 ): Promise<{ readonly ok: boolean; readonly reason: string }> {
   return withCleanup(async (cleanup) => {
     const queue = await openRunningQueue(settings, cleanup)
-    const live =
-      queue === null
-        ? []
-        : await withTimeout(ANSWER_WITHIN_MS, queue.registry.live(), `${queue.registry.describe()} does not answer.`)
+    const live = queue === null ? [] : await withAnswerTimeout(queue, queue.registry.live())
     const here = live.filter(({ id }) => id.startsWith(HOST_PREFIX))
     if (here.length === 0) return { ok: false, reason: NO_HEARTBEAT }
     const lost = here.flatMap(({ writeFailure }) => writeFailure ?? []).find(({ kind }) => kind === 'lost')
