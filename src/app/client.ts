@@ -28,6 +28,7 @@ import type {
   ClientOptions,
   DeadLetters,
   RowSource,
+  SubmitOptions,
   WaitOutcome,
 } from './batch-client.js'
 import { cleanupOnError } from './cleanup.js'
@@ -45,7 +46,7 @@ import {
 import { FILTER_OPTIONS, refuseUnknownOptions, SUBMIT_OPTIONS } from './known-options.js'
 import { openSession } from './parts.js'
 import { type Feeding, openFeeding, openTolerantThrottle, readStatus, type Session } from './session.js'
-import { freshAccount, planBatch, type SubmitSource } from './submit.js'
+import { freshAccount, type PlannedBatch, planBatch, type SubmitSource } from './submit.js'
 
 export type { Environment } from '../config/env-file.js'
 export type { DeathReason } from '../domain/dead-letter.js'
@@ -91,6 +92,12 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
       options.signal?.throwIfAborted()
     }
 
+    async function planRows(rows: RowSource, options: SubmitOptions): Promise<PlannedBatch> {
+      begin(options, ...SUBMIT_OPTIONS)
+      const { signal, onProgress, ...batchOptions } = options
+      return planBatch(session, sourceOf(rows), batchOptions, { signal, progress: onProgress })
+    }
+
     function find(batch: BatchRef): Promise<Batch> {
       return findBatch(session, String(batch))
     }
@@ -103,9 +110,7 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
 
     return {
       async plan(rows, options = {}) {
-        begin(options, ...SUBMIT_OPTIONS)
-        const { signal, onProgress, ...batchOptions } = options
-        const batch = await planBatch(session, sourceOf(rows), batchOptions, { signal, progress: onProgress })
+        const batch = await planRows(rows, options)
         return {
           id: batch.id,
           plan: planOf(batch.plan),
@@ -120,16 +125,14 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
         }
       },
       async submit(rows, options = {}) {
-        begin(options, ...SUBMIT_OPTIONS)
-        const { signal, onProgress, ...batchOptions } = options
-        const batch = await planBatch(session, sourceOf(rows), batchOptions, { signal, progress: onProgress })
+        const batch = await planRows(rows, options)
         let feeding: Feeding
         try {
-          feeding = await batch.release(signal)
+          feeding = await batch.release(options.signal)
         } finally {
           await batch.drop()
         }
-        await fill(log, feeding, signal)
+        await fill(log, feeding, options.signal)
         return { id: batch.id, plan: planOf(batch.plan) }
       },
       async release(ref, options = {}) {
