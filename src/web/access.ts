@@ -15,39 +15,29 @@ export function bareHost(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1').toLowerCase()
 }
 
-export function isChangingMethod(method: string): boolean {
+function isChangingMethod(method: string): boolean {
   return !SAFE_METHODS.includes(method)
 }
 
 /** For a board that is bound to loopback: accepts only loopback's names in the Host header. */
-export function hostCheck(): MiddlewareHandler {
-  return async (c, next) => {
-    const name = c.req.header('host')?.replace(/:\d+$/, '') ?? ''
-    if (!isLoopback(name)) {
-      return refuse(
-        c,
-        'This board is bound to loopback and accepts only localhost as its host name. To reach it by another name, listen at another address (TRACKYARD_BOARD_HOST) and set TRACKYARD_BOARD_PASSWORD.',
-      )
-    }
-    return next()
-  }
+export const hostCheck: MiddlewareHandler = async (c, next) => {
+  const name = c.req.header('host')?.replace(/:\d+$/, '') ?? ''
+  if (isLoopback(name)) return next()
+  return refuse(
+    c,
+    'This board is bound to loopback and accepts only localhost as its host name. To reach it by another name, listen at another address (TRACKYARD_BOARD_HOST) and set TRACKYARD_BOARD_PASSWORD.',
+  )
 }
 
 /** Requests that change something must come from our own page, or from no page at all (curl). */
-export function csrf(): MiddlewareHandler {
-  return async (c, next) => {
-    if (isChangingMethod(c.req.method) && !fromOwnPage(c)) {
-      return refuse(c, 'The request came from a page of another site.')
-    }
-    return next()
-  }
+export const csrf: MiddlewareHandler = async (c, next) => {
+  if (!isChangingMethod(c.req.method) || fromOwnPage(c)) return next()
+  return refuse(c, 'The request came from a page of another site.')
 }
 
-export function readOnly(): MiddlewareHandler {
-  return async (c, next) => {
-    if (isChangingMethod(c.req.method)) return refuse(c, 'This board is read-only (TRACKYARD_BOARD_READ_ONLY).')
-    return next()
-  }
+export const readOnly: MiddlewareHandler = async (c, next) => {
+  if (!isChangingMethod(c.req.method)) return next()
+  return refuse(c, 'This board is read-only (TRACKYARD_BOARD_READ_ONLY).')
 }
 
 /**
@@ -64,5 +54,5 @@ function fromOwnPage(c: Context): boolean {
 
 /** In the form that Bull Board's page shows as a notice: a title and a message. */
 function refuse(c: Context, message: string): Response {
-  return c.json({ error: 'Refused', message: message }, 403)
+  return c.json({ error: 'Refused', message }, 403)
 }

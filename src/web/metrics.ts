@@ -71,7 +71,7 @@ export async function renderMetrics(
   known(
     'trackyard_paused_until_timestamp_seconds',
     'When the pause ends by itself: the active hours begin. Absent if the end is not known.',
-    queue.state === 'paused' && queue.until !== null ? Date.parse(queue.until) / 1000 : null,
+    queue.state === 'paused' ? secondsOf(queue.until) : null,
   )
   gauge('trackyard_probing', '1 while calls go one at a time, until one succeeds.').set(queue.probing ? 1 : 0)
 

@@ -36,7 +36,7 @@ export function buildWeb(options: BoardOptions): Hono {
     return c.json({ error: 'Not answered', message: messageOf(error) }, 503)
   })
 
-  if (isLoopback(options.host)) web.use(hostCheck())
+  if (isLoopback(options.host)) web.use(hostCheck)
   web.use(pageHeaders())
   web.get('/healthz', (c) => c.text('ok'))
   web.get('/readyz', async (c) => {
@@ -44,13 +44,13 @@ export function buildWeb(options: BoardOptions): Hono {
       ok: false,
       reason: messageOf(error),
     }))
-    return c.json({ ok: state.ok, reason: state.reason }, state.ok ? 200 : 503)
+    return c.json(state, state.ok ? 200 : 503)
   })
 
   const { user, password } = options
   if (password !== null) web.use(requirePassword(user, password.reveal(), options.log))
-  web.use(csrf())
-  if (options.readOnly) web.use(readOnly())
+  web.use(csrf)
+  if (options.readOnly) web.use(readOnly)
   web.use(bodyLimit({ maxSize: LARGEST_BODY }))
 
   web.route('/', pageRoutes(options, redisReads))

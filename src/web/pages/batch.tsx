@@ -46,10 +46,9 @@ export function BatchPage({ data }: { readonly data: BatchData }) {
       </section>
       <BatchFigures status={status} batch={batch} report={report} />
       <BatchActions batch={batch} status={status} />
-      <section class="panel" aria-labelledby="activity">
-        <h2 id="activity">Activity while it ran</h2>
+      <Panel id="activity" title="Activity while it ran">
         <Charts data={charts} />
-      </section>
+      </Panel>
       <div class="stack">
         <DeadLetterGroups groups={deadLetters} filter={{ batchId: batch.id }} />
       </div>
