@@ -15,7 +15,7 @@ export interface ServerFiles {
   readonly socketPath: string
   readonly pidFile: string
   readonly logFile: string
-  /** An empty SQLite file (see file-lock.ts). Earlier versions used redis.lock, which is ignored. */
+  /** An empty SQLite file (see file-lock.ts). */
   readonly lockFile: string
 }
 
