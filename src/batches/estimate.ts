@@ -135,17 +135,25 @@ export interface ActiveTime {
   readonly overriddenUntil: number | null
 }
 
-function timeFor(
-  calls: number,
-  pace: Pace,
-  { hours, overriddenUntil }: ActiveTime,
-): { readonly days: number; readonly finishAt: number } {
+function timeFor(calls: number, pace: Pace, within: ActiveTime): { readonly days: number; readonly finishAt: number } {
   const { from } = pace
-  const fast = timeAtAnyTime(calls, pace)
-  if (hours === null || calls === 0 || fast.finishAt <= (overriddenUntil ?? from)) return fast
+  if (calls === 0) return { days: 1, finishAt: from }
+  const finishAt = finishWithin(calls, pace, callTime(within))
+  return { days: Math.max(1, Math.ceil((finishAt - from) / DAY_MS)), finishAt }
+}
+
+/** The time in which calls may start. */
+interface CallTime {
+  activeMs(start: number, end: number): number
+  /** When `activeMs` have passed. */
+  after(start: number, activeMs: number): number
+}
+
+function callTime({ hours, overriddenUntil }: ActiveTime): CallTime {
+  if (hours === null) return { activeMs: (start, end) => end - start, after: (start, ms) => start + ms }
   /** How much of the time from there on `resume --now` frees. */
   const freeMs = (start: number, end: number) => Math.max(0, Math.min(end, overriddenUntil ?? start) - start)
-  const finishAt = finishWithin(calls, pace, {
+  return {
     activeMs(start, end) {
       const free = freeMs(start, end)
       return free + activeMsBetween(hours.hours, hours.zone, start + free, end)
@@ -154,30 +162,14 @@ function timeFor(
       const free = freeMs(start, start + ms)
       return free >= ms ? start + ms : afterActiveMs(hours.hours, hours.zone, start + free, ms - free)
     },
-  })
-  return { days: Math.max(1, Math.ceil((finishAt - from) / DAY_MS)), finishAt }
-}
-
-function timeAtAnyTime(calls: number, { perMinute, perDay, today, from }: Pace) {
-  const undividedMs = (calls / perMinute) * MINUTE_MS
-  const undivided = { days: Math.max(1, Math.ceil(undividedMs / DAY_MS)), finishAt: from + undividedMs }
-  const later = calls - Math.min(calls, today)
-  if (later === 0) return undivided
-  const fullDays = Math.ceil(later / perDay)
-  const lastDay = later - (fullDays - 1) * perDay
-  const dividedMs = fullDays * DAY_MS + (lastDay / perMinute) * MINUTE_MS
-  return { days: fullDays + 1, finishAt: from + Math.max(undividedMs, dividedMs) }
+  }
 }
 
 /** Beyond this many days the calls of a day are taken as constant. */
 const MOST_DAYS = 1000
 
-/** Day by day, since both the daily limit and the active hours bound what a day can take. */
-function finishWithin(
-  calls: number,
-  { perMinute, perDay, today, from }: Pace,
-  time: { activeMs(start: number, end: number): number; after(start: number, activeMs: number): number },
-): number {
+/** Day by day, since the rate, the daily limit and the active hours bound what a day can take. */
+function finishWithin(calls: number, { perMinute, perDay, today, from }: Pace, time: CallTime): number {
   let left = calls
   for (let day = 0; day < MOST_DAYS; day += 1) {
     const start = from + day * DAY_MS

@@ -84,6 +84,13 @@ describe('the estimate', () => {
     expect(of(10, { ...day, remainingToday: 0 })).toMatchObject({ days: 2, durationMs: DAY_MS + 2000 })
   })
 
+  test('after a day whose limit was nearly used up, the rate may bound the next ones', () => {
+    // 1,440 calls a day: 100 today, then 1,440 three times.
+    const account = { limitPerDay: 2000, remainingToday: 100 }
+    expect(of(4420, account, { callsPerMinute: 1 })).toMatchObject({ days: 4, durationMs: 4 * DAY_MS })
+    expect(of(4421, account, { callsPerMinute: 1 })).toMatchObject({ days: 5, durationMs: 4 * DAY_MS + 60_000 })
+  })
+
   test('more searches never finish earlier; no searches finish at once', () => {
     expect(of(0, { limitPerDay: 50, remainingToday: 0 })).toMatchObject({ durationMs: 0, days: 1 })
     const count = fc.integer({ min: 0, max: 100_000 })
