@@ -203,8 +203,8 @@ describe('a worker is killed', () => {
   )
 
   test.concurrent.each([
-    ['before', 'before store.deadLetters.retry'],
-    ['after', 'after store.deadLetters.retry'],
+    ['before', 'before store.deadLetters.retryOne'],
+    ['after', 'after store.deadLetters.retryOne'],
   ])(
     'between the press of Retry and the end of it, %s the new round: the search is called once more',
     async (_, at) => {
