@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
@@ -70,6 +71,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 /** ioredis itself leaves commands without an answer that were sent before a loss, if an attempt to reconnect got halfway. */
 function lostSignal(redis: RedisClient): AbortSignal {
   const lost = new AbortController()
+  // Each question that is open listens.
+  setMaxListeners(0, lost.signal)
   redis.once('end', () => lost.abort(new Error(HUNG_UP)))
   return lost.signal
 }
