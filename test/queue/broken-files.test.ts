@@ -159,11 +159,14 @@ describe('a private Redis with broken files', () => {
   )
 
   test.each([
-    ['redis.sock', 'mkdir "$0"', /Address already in use.*: remove the directory in place of .*redis\.sock/],
-    ['redis.log', 'mkdir "$0"', /Is a directory.*: remove redis\.log/],
-    ['redis.log', 'ln -s /nowhere/redis.log "$0"', /No such file.*: remove redis\.log/],
+    ['redis.sock', 'mkdir "$0"', /redis\/redis\.sock is a directory/],
+    ['redis.log', 'mkdir "$0"', /redis\/redis\.log is a directory/],
+    ['redis.log', 'ln -s /nowhere/redis.log "$0"', /redis\/redis\.log is a link to nothing/],
     ['redis.log', 'mkfifo "$0"', /redis\/redis\.log is a pipe/],
+    ['redis.pid', 'mkdir "$0"', /redis\/redis\.pid is a directory/],
+    ['redis.pid', 'ln -s /nowhere/redis.pid "$0"', /redis\/redis\.pid is a link to nothing/],
     ['redis.pid', 'mkfifo "$0"', /redis\/redis\.pid is a pipe/],
+    ['appendonly.aof', 'mkfifo "$0"', /redis\/appendonly\.aof is a pipe/],
     ['part.aof', 'mkdir appendonlydir && mkfifo appendonlydir/part.aof', /appendonlydir\/part\.aof is a pipe/],
   ])('an unusable %s is named: %s', async (name, make, sentence) => {
     await mkdir(inRedis(), { recursive: true })

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { errorCode, UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import { stateOf } from './redis-socket.js'
-import { isPipe, moveAside, type ServerFiles } from './server-files.js'
+import { moveAside, type ServerFiles, strangeKind } from './server-files.js'
 import { readStartFailure, type StartFailure } from './start-failure.js'
 
 /** Redis's data: a directory since Redis 7, before that one file. */
@@ -18,12 +18,12 @@ const DATA = [APPEND_ONLY_DIR, 'appendonly.aof']
 
 /**
  * Starts a redis-server in a directory and waits until it answers. The store is the source of truth, so Redis is
- * disposable: files that it cannot load are moved aside, once, and it starts empty.
+ * disposable: data that it cannot load is moved aside, once, and it starts empty.
  * @returns the pid of the running server
  * @throws UnreachableError with what to install, or with the server's last log line
  */
 export async function startServer(files: ServerFiles, command: string, log: Logger): Promise<number> {
-  await refusePipes(files)
+  await refuseUnusable(files)
   const first = await launch(files, command, log)
   if (typeof first === 'number') return first
   const moved = first.cause === 'broken files' ? await moveAside(files.dir, DATA) : null
@@ -37,12 +37,15 @@ export async function startServer(files: ServerFiles, command: string, log: Logg
   throw notStarted(files, second)
 }
 
-/** Redis would wait for its other end, without a word. */
-async function refusePipes({ dir, pidFile, logFile }: ServerFiles): Promise<void> {
+/** What Redis itself does not name: it waits for a pipe for ever, and starts without a pid file that it cannot write. */
+async function refuseUnusable({ dir, socketPath, pidFile, logFile }: ServerFiles): Promise<void> {
   const inside = await readdir(join(dir, APPEND_ONLY_DIR)).catch(() => [])
-  for (const path of [pidFile, logFile, ...inside.map((name) => join(dir, APPEND_ONLY_DIR, name))])
-    if (await isPipe(path))
-      throw new UnreachableError(`The private Redis did not start: ${path} is a pipe. Remove it, then try again.`)
+  const data = [...DATA, ...inside.map((name) => join(APPEND_ONLY_DIR, name))].map((name) => join(dir, name))
+  for (const path of [socketPath, pidFile, logFile, ...data]) {
+    const kind = await strangeKind(path)
+    if (kind === null || (kind !== 'a pipe' && data.includes(path))) continue
+    throw new UnreachableError(`The private Redis did not start: ${path} is ${kind}. Remove it, then try again.`)
+  }
 }
 
 /** The older name of hash-max-listpack-value, which every version knows: a waiting job takes ~600 bytes instead of ~1,000. */

@@ -100,8 +100,12 @@ export async function moveAside(dir: string, names: readonly string[]): Promise<
   return target
 }
 
-export async function isPipe(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => null))?.isFIFO() === true
+/** What stands in place of a file; null: nothing, a file, a socket or a device. Follows links. */
+export async function strangeKind(path: string): Promise<'a pipe' | 'a directory' | 'a link to nothing' | null> {
+  const found = await stat(path).catch(() => null)
+  if (found === null) return (await lstat(path).catch(() => null)) === null ? null : 'a link to nothing'
+  if (found.isFIFO()) return 'a pipe'
+  return found.isDirectory() ? 'a directory' : null
 }
 
 /**
@@ -109,8 +113,8 @@ export async function isPipe(path: string): Promise<boolean> {
  * another process (for example, a shell in that directory), which must neither prevent a start nor be stopped.
  */
 export async function recordedServer(files: ServerFiles): Promise<number | null> {
-  // Reading a pipe would never end.
-  if (await isPipe(files.pidFile)) return null
+  // Reading a pipe or a device may never end.
+  if ((await stat(files.pidFile).catch(() => null))?.isFile() !== true) return null
   const pid = Number((await readFile(files.pidFile, 'utf8').catch(() => '')).trim())
   if (!Number.isInteger(pid) || pid < 2 || !isProcessAlive(pid)) return null
   return (await isServerOf(pid, files)) ? pid : null

@@ -11,10 +11,9 @@ const REMEDIES: readonly { readonly says: RegExp; readonly remedy: string }[] = 
   { says: /Permission denied|Operation not permitted/i, remedy: 'make its files belong to this user' },
   { says: /Read-only file system/i, remedy: 'mount its file system writable' },
   { says: /Out Of Memory|Cannot allocate memory/i, remedy: 'give this machine more memory' },
-  { says: /Address already in use/i, remedy: 'remove the directory in place of its socket, redis.sock' },
+  { says: /Address already in use/i, remedy: 'end the process that uses its socket' },
   { says: /Input\/output error/i, remedy: 'check its disk' },
   { says: /Too many open files/i, remedy: 'raise the limit of open files (ulimit -n)' },
-  { says: /Can't open the log file/i, remedy: 'remove redis.log, which it cannot write' },
   { says: /FATAL CONFIG FILE ERROR/i, remedy: 'install Redis 6.2 or newer' },
 ]
 
