@@ -147,7 +147,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       everyMs: 5 * SECOND,
       run: leased('withdraw', 8 * SECOND, () => withdrawUnwantedJobs(parts)),
     },
-    { name: 'move dead letters', everyMs: SECOND, run: () => moveFailed(parts) },
+    { name: 'move dead letters', everyMs: SECOND, run: leased('failed', 4 * SECOND, () => moveFailed(parts)) },
     {
       name: 'sync dead letters',
       everyMs: 15 * SECOND,
