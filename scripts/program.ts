@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { type LogLine, parseLogLine } from './log-line.js'
 
 /** Starts the built program as its users do: commands and services in processes of their own. */
+
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 /**

@@ -9,6 +9,7 @@ export interface RedisMemory {
 
 export async function redisMemory(socketPath: string): Promise<RedisMemory> {
   const info = await ask(socketPath, 'INFO')
+  if (!info.startsWith('$')) throw new Error(`The private Redis did not answer INFO: ${info}`)
   const number = (pattern: RegExp): number => Number(pattern.exec(info)?.[1] ?? 0)
   return { usedBytes: number(/^used_memory:(\d+)/m), keys: number(/^db0:keys=(\d+)/m) }
 }

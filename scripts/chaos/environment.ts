@@ -99,6 +99,7 @@ export async function openEnvironment(seed: number, engine: EngineName): Promise
     const child = startCommand(args, {
       cwd: dir,
       env,
+      // Ctrl-C in the terminal reaches only the script.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: COMMAND_TIMEOUT_MS,

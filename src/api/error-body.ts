@@ -1,7 +1,7 @@
 import { isRecord, parseJson } from '../domain/json.js'
 import type { Refusal } from '../domain/outcome.js'
 
-/** What the body has none of is null. The message of a page that is not from the API: its title, or how its text begins. */
+/** Null: the body has none. The message of a page that is not from the API is its title, or how its text begins. */
 export type ErrorBody = Omit<Refusal, 'status'>
 
 const LONGEST_TEXT = 500

@@ -52,7 +52,7 @@ const ERRORS: Readonly<Record<number, Record<string, string>>> = {
   504: { error: 'Gateway Timeout', message: 'The upstream server took too long' },
 }
 
-/** The documented error. A 5xx has a request id; the API does not say where. By the option, error texts repeat the key. */
+/** The documented error. The API does not say where a 5xx has its request id: here, in the body. By the option, texts repeat the key. */
 export function errorReply(
   status: number,
   options: Pick<SimulatorOptions, 'echoKey'>,

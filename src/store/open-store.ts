@@ -42,9 +42,10 @@ export interface OpenOptions {
 }
 
 /**
- * Opens the store and migrates its schema: the same queries on whichever engine it is. Throws
- * `ConfigurationError` for a database that is no store, a store of a newer version, or refused by its server. Throws
- * `UnreachableError` when it is locked, or cannot be reached, created, read or written.
+ * Opens the store and migrates its schema: the same queries on whichever engine it is.
+ * @throws ConfigurationError for a database that is no store, a store of a newer version, and a database, user or
+ * password that the server refuses
+ * @throws UnreachableError when it is locked, or cannot be reached, created, read or written
  */
 export async function openStore(options: OpenOptions): Promise<Store> {
   const { actor = 'command' } = options
