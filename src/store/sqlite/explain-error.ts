@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { ConfigurationError, errorCode, UnreachableError } from '../../domain/errors.js'
+import { lockHolder } from './lock-holder.js'
 
 /**
  * Translates an error of the file into a message, if SQLite's code blames the machine and not the
@@ -12,8 +13,7 @@ export function storeError(error: unknown, path: string): unknown {
 
 /** Where several extended codes share a message, it shows the code: it tells an unreadable sector from a full quota. */
 function messageFor(code: string, path: string): string | null {
-  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
-    return `The store ${path} was locked by another process for too long. Stop the process that holds the lock, or wait. It is safe to try again.`
+  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return lockedSentence(path)
   if (code === 'SQLITE_FULL')
     return `The disk that holds the store ${path} is full. Saved data is not lost. Free some space and try again.`
   if (code === 'SQLITE_IOERR_SHORT_READ' || code === 'SQLITE_IOERR_SHMMAP' || code === 'SQLITE_IOERR_SHMSIZE')
@@ -28,6 +28,15 @@ function messageFor(code: string, path: string): string | null {
     return `The store ${path} cannot be opened (${code}). Check that the file and its directory exist, and their owner and permissions.`
   if (isDamage(code)) return damageSentence(path, code)
   return null
+}
+
+function lockedSentence(path: string): string {
+  const holder = lockHolder(path)
+  const who = holder === null ? '' : ` (pid ${holder.pid}, ${holder.program}${holder.isSuspended ? ', suspended' : ''})`
+  const remedy = holder?.isSuspended
+    ? `Continue it with \`kill -CONT ${holder.pid}\`, or end it.`
+    : 'Stop that process, or wait.'
+  return `The store ${path} was locked by another process for too long${who}. ${remedy} It is safe to try again.`
 }
 
 export function isDamage(code: string): boolean {
