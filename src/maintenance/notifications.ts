@@ -112,8 +112,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     const remaining = rows.map((row) => row.cause)
     const lifted = [...notifiedPauses.keys()].filter((cause) => !remaining.includes(cause))
     if (lifted.length > 0) {
-      const { creditsRemaining } = await store.account.get()
-      await notify(resumedNotification(lifted, remaining, creditsRemaining))
+      await notify(resumedNotification(lifted, remaining, await creditsAfter(lifted)))
     }
     if (fresh.length > 0) {
       const due = await store.batches.dueAtMost()
@@ -121,6 +120,12 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
       for (const row of fresh) await notify(pausedNotification(row, due, missing))
     }
     notifiedPauses = new Map(rows.map((row) => [row.cause, row.since]))
+  }
+
+  /** Null: not known. Who resumes by hand may have topped up, which the API tells with the next answer. */
+  async function creditsAfter(lifted: readonly PauseCause[]): Promise<number | null> {
+    const { creditsRemaining: left } = await store.account.get()
+    return left !== null && lifted.some(isForCredits) && usableOf(left) === 0 ? null : left
   }
 
   /** One that begins again at once, as when a daily limit is used up, is still the same. */

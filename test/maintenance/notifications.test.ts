@@ -168,6 +168,22 @@ describe('notifications', () => {
     expect(notified()).toEqual(texts())
   })
 
+  test('a resume tells the credits, unless nothing was left before a top-up that the API has not told yet', async () => {
+    const { pauses, account } = system.store
+    const look = task()
+    for (const creditsRemaining of [0, 500]) {
+      await account.update({ creditsRemaining }, Date.now())
+      await pauses.add({ cause: 'no_credits', since: Date.now(), detail: 'Out of credits' })
+      await look()
+      await pauses.lift('no_credits', true, Date.now())
+      await look()
+    }
+    expect(notified(/^Resumed/)).toEqual([
+      expect.stringMatching(/^Resumed \(was paused: no credits\)\. /),
+      expect.stringMatching(/^Resumed \(was paused: no credits\); 500 credits left\. /),
+    ])
+  })
+
   test('an outage is notified once at each end, and none of its probes is', async () => {
     const { pauses } = system.store
     const look = task()
