@@ -68,7 +68,8 @@ export function withAnswerTimeout<T>(
   work: Promise<T>,
   ms = ANSWER_WITHIN_MS,
 ): Promise<T> {
-  return withTimeout(ms, work, `${queue.registry.describe()} does not answer. Check that it is running.`)
+  const message = `${queue.registry.describe()} does not answer. Check that it is running.`
+  return withTimeout(ms, work, message, 'redis_unreachable')
 }
 
 /** A snapshot of store and queue. If Redis is unreachable, the report is from the store alone. */

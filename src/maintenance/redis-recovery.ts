@@ -108,6 +108,7 @@ async function clearDamaged({ queue, log }: RecoveryParts, damaged: readonly str
   if (left.length === 0) return
   throw new UnreachableError(
     `${queue.registry.describe()} still holds damaged values after its keys were removed (${left.slice(0, MOST_NAMED).join(', ')}): another program writes them. Stop that program, or set TRACKYARD_REDIS_URL to another Redis.`,
+    { code: 'redis_unreachable' },
   )
 }
 

@@ -113,6 +113,7 @@ async function firstConnect(options: ConnectOptions, where: string): Promise<Red
       patienceMs,
       useOnce(),
       `${where} gave no usable answer within ${Math.ceil(patienceMs / 1000)} s: it is frozen, still loading, or not a Redis.${isGroup(redis) ? GROUP_HINT : ''}`,
+      'redis_unreachable',
     )
     reached = true
     return redis
@@ -127,12 +128,13 @@ async function firstConnect(options: ConnectOptions, where: string): Promise<Red
     if (cause === null && factsOf(error).message === HUNG_UP)
       throw new UnreachableError(
         `${where} closed the connection without an answer: check host, port, and redis:// against rediss:// (TLS).`,
-        { cause: error },
+        { code: 'redis_unreachable', cause: error },
       )
     const explained = toQueueError(cause ?? error, where)
     if (explained instanceof UnreachableError) throw explained
     if (error instanceof UnreachableError) throw error
     throw new UnreachableError(`${where} cannot be used: ${String(cause ?? error).replace(/\s+/g, ' ')}`, {
+      code: 'redis_unreachable',
       cause: cause ?? error,
     })
   }

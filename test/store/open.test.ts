@@ -119,7 +119,7 @@ describe('opening a store', () => {
 
   test('a directory that cannot be made is out of reach, with the reason', async () => {
     const error = await failure(openStore({ path: join(directory, 'x'.repeat(300), 'deeper', 'store.db') }))
-    expect(error).toBeInstanceOf(UnreachableError)
+    expect(error).toMatchObject({ exitCode: 3, code: 'store_unusable' })
     expect(String(error)).toMatch(/cannot be opened or created \(E[A-Z]+\)\. Check the path/)
   })
 

@@ -178,7 +178,7 @@ function openError(error: unknown, path: string): unknown {
   if (code.startsWith('E'))
     return new UnreachableError(
       `The store ${path} cannot be opened or created (${code}). Check the path, its permissions and the disk space.`,
-      { cause: error },
+      { code: 'store_unusable', cause: error },
     )
   return storeError(error, path)
 }

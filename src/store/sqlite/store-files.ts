@@ -110,7 +110,7 @@ export function openStoreFiles(path: string): StoreFiles {
     refuseIfLost(purpose = 'change') {
       const found = loss()
       if (found === null || (purpose === 'must be kept' && found.kind !== 'damaged')) return
-      throw new UnreachableError(lossSentence(found, path, { kind: 'by a worker' }))
+      throw new UnreachableError(lossSentence(found, path, { kind: 'by a worker' }), { code: 'store_unusable' })
     },
     reportDamage(what) {
       damage ??= { kind: 'damaged', what: `The store ${path} is damaged (${what})` }
