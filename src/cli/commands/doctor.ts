@@ -8,8 +8,8 @@ import { addExamples } from '../lib/parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Checks everything that a night needs: Node, settings, permissions, disk, store, Redis, the API, its key and the clock. ' +
-        'Says what to do about each problem. Creates no file and starts nothing.',
+      'Checks everything that a night needs: Node, settings, permissions, disk, store, Redis, notifications, the API, its key and ' +
+        'the clock. Says what to do about each problem. Starts nothing and creates no file, but updates a store of an older version.',
     )
     .option('--json', 'print one JSON document on stdout')
     .action(() => act(doctor))

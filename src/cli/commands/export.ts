@@ -46,7 +46,7 @@ export function define(command: Command, act: Act): void {
   )
   command.addHelpText(
     'after',
-    '\nExit codes: 0 written, 1 interrupted, 2 no such batch or unusable output path,\n4 the batch is still loading.',
+    '\nExit codes: 0 written, 1 interrupted, 2 no such batch or unusable output path,\n3 a full disk or a closed pipe, 4 the batch is still loading.',
   )
 }
 

@@ -18,7 +18,10 @@ export function define(command: Command, act: Act): void {
     .option('--json', 'print one JSON document on stdout')
     .action(() => act(init))
   addExamples(command, 'trackyard-batch init')
-  command.addHelpText('after', '\nExit codes: 0 written, 2 not a terminal, 4 declined, or a key that the API refuses.')
+  command.addHelpText(
+    'after',
+    '\nExit codes: 0 written, 2 not a terminal, 4 declined (also after the API refused the key).',
+  )
 }
 
 async function init(cli: Cli): Promise<ExitCode> {

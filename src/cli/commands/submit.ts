@@ -92,8 +92,9 @@ export function define(command: Command, act: Act): void {
   )
   command.addHelpText(
     'after',
-    '\nExit codes: 0 released (or planned, with --dry-run), 2 unusable catalog (or no row can be searched),\n' +
-      '4 refused or declined, 5 interrupted after the release; with --wait also those of `wait`.',
+    '\nExit codes: 0 released (or planned, with --dry-run), 1 interrupted before the release,\n' +
+      '2 unusable catalog (or no row can be searched), 4 refused or declined, 5 interrupted after the release;\n' +
+      'with --wait also those of `wait`.',
   )
 }
 
