@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import pg from 'pg'
 import { freePort } from './free-port.js'
 
 /**
@@ -18,7 +19,7 @@ export interface PostgresServer {
   url(database: string): string
   /** Returns its URL. */
   createDatabase(name: string): Promise<string>
-  /** Returns the output of `psql`: one line per row. */
+  /** Returns what `psql -At` prints: a line for each row, its columns separated by bars. */
   query(text: string, database?: string): Promise<string>
   /** `immediate`: like a crash. */
   restart(how: StopMode): Promise<void>
@@ -44,6 +45,7 @@ export interface PostgresServerOptions {
   readonly within?: string
 }
 
+const AS_TEXT = { getTypeParser: () => (text: string) => text }
 const ANSWERS_WITHIN_MS = 60_000
 const BASE = '/usr/lib/postgresql'
 
@@ -75,9 +77,20 @@ async function startIn(
   await fill(data)
   const port = await freePort()
   const url = (database: string): string => `postgres://tester@127.0.0.1:${port}/${database}`
-  const query = async (text: string, database = 'postgres'): Promise<string> =>
-    (await execute(program('psql'), ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-c', text, url(database)]))
-      .stdout
+  async function query(text: string, database = 'postgres'): Promise<string> {
+    const client = new pg.Client({ connectionString: url(database), types: AS_TEXT })
+    // The query fails too.
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      // One for each statement, an object only if there is one.
+      const results = [await client.query<(string | null)[]>({ text, rowMode: 'array' })].flat()
+      const rows = results.at(-1)?.rows ?? []
+      return rows.map((row) => `${row.map((cell) => cell ?? '').join('|')}\n`).join('')
+    } finally {
+      await client.end().catch(() => {})
+    }
+  }
 
   const answers = (): Promise<boolean> =>
     query('select 1').then(
