@@ -1,5 +1,8 @@
-/** A signal that is never aborted, for callers that pass none. */
+import { setMaxListeners } from 'node:events'
+
+/** A signal that is never aborted, for callers that pass none. Any number of them listen at once. */
 export const NEVER_ABORTED: AbortSignal = new AbortController().signal
+setMaxListeners(0, NEVER_ABORTED)
 
 /**
  * The result of `work`, or the signal's reason as soon as it is aborted. For reads from a pipe or a

@@ -13,6 +13,8 @@ async function main() {
     const last = await client.wait(id, { timeoutMs: 60_000 })
     const ids = []
     for await (const row of client.results(id)) ids.push(`${row.id} ${row.status}`)
+    // Many questions at once.
+    await Promise.all(Array.from({ length: 20 }, () => client.status(id)))
     let missing = null
     await client.release('no such batch').catch((error) => {
       missing = isBatchError(error) && !isBatchError(new Error('no')) ? error.code : error

@@ -23,12 +23,14 @@ beforeAll(async () => {
 afterAll(() => system.close())
 
 async function run(file: string, ...args: readonly string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [file, ...args], {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [file, ...args], {
     cwd: project,
     env: system.env,
   }).catch((error: { readonly stdout?: string; readonly stderr?: string }) => {
     throw new Error(`${file} failed: ${error.stdout}${error.stderr}`)
   })
+  // Node would warn there.
+  expect(stderr).toBe('')
   return stdout
 }
 
