@@ -1,13 +1,13 @@
 import pRetry from 'p-retry'
 import type { Clock } from '../domain/clock.js'
-import { UnreachableError } from '../domain/errors.js'
+import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { WriteFailure } from '../domain/pause.js'
 import type { UnsavedEnd } from './unsaved.js'
 
 export interface DurableWriter {
   /**
-   * Retries `write` until it succeeds. Rejects with any error that is not an `UnreachableError`.
+   * Retries `write` until it succeeds. Rejects with any error that is not a `StoreFailure`.
    * @param end what is being saved, for a worker that must stop before the save succeeds
    */
   save<T>(write: () => Promise<T>, end?: UnsavedEnd): Promise<T>
@@ -19,6 +19,16 @@ export interface DurableWriter {
   /** Resolves when no save is failing, so that a new call may be made. */
   settled(): Promise<void>
   readonly failure: Pick<WriteFailures, 'current'>
+}
+
+/**
+ * The store is out of reach, or refuses this process (a changed password, revoked rights), which ends for it. No bug of ours:
+ * the answer is kept, in a file in the end.
+ */
+export type StoreFailure = UnreachableError | ConfigurationError
+
+export function isStoreFailure(error: unknown): error is StoreFailure {
+  return error instanceof UnreachableError || error instanceof ConfigurationError
 }
 
 const SHORTEST_MS = 100
@@ -42,7 +52,7 @@ export function openDurableWriter(parts: { readonly log: Logger; readonly clock:
   let recentChars = 0
   let waiting: (() => void)[] = []
 
-  function failed(save: symbol, error: UnreachableError): void {
+  function failed(save: symbol, error: StoreFailure): void {
     failure.failed(error)
     if (failing.size === 0) {
       parts.log.error(
@@ -87,9 +97,9 @@ export function openDurableWriter(parts: { readonly log: Logger; readonly clock:
           minTimeout: SHORTEST_MS,
           maxTimeout: LONGEST_MS,
           factor: 2,
-          shouldRetry: ({ error }) => error instanceof UnreachableError,
+          shouldRetry: ({ error }) => isStoreFailure(error),
           onFailedAttempt: ({ error }) => {
-            if (error instanceof UnreachableError) failed(save, error)
+            if (isStoreFailure(error)) failed(save, error)
           },
         })
         if (end !== undefined) remember(end)
@@ -110,7 +120,7 @@ function charsOf({ end: { decision } }: UnsavedEnd): number {
 }
 
 export interface WriteFailures {
-  failed(error: UnreachableError): void
+  failed(error: StoreFailure): void
   over(): void
   current(): WriteFailure | null
 }

@@ -2,7 +2,6 @@ import type { Api } from '../api/client.js'
 import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
 import type { AccountCheck, Decision, JobDecision } from '../domain/decision.js'
-import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { ResponseFacts } from '../domain/outcome.js'
 import type { WriteFailure } from '../domain/pause.js'
@@ -12,7 +11,7 @@ import { repeatIfLost } from '../store/repeat.js'
 import type { Claim, GrantedClaim, Store } from '../store/store.js'
 import { openCallSummary } from './call-summary.js'
 import { checkBreaker, NOT_TRIPPED } from './circuit-breaker.js'
-import { openDurableWriter, trackWriteFailures } from './durable-write.js'
+import { isStoreFailure, openDurableWriter, trackWriteFailures } from './durable-write.js'
 import { internalCallError, openAccountChecks, type RecordedEnd, recordOutcome } from './record-outcome.js'
 import type { UnsavedEnd } from './unsaved.js'
 
@@ -121,7 +120,7 @@ export function createSearchProcessor(parts: SearchParts): SearchProcessor {
       claiming.over()
       return claim
     } catch (error) {
-      if (error instanceof UnreachableError) claiming.failed(error)
+      if (isStoreFailure(error)) claiming.failed(error)
       log.error(
         { event: 'store.claim_failed', search: ref.fingerprint, err: error, repeats: true },
         'cannot reach the store; making no call',

@@ -95,6 +95,33 @@ here('PostgreSQL goes away under a worker', () => {
     await until(() => system.simulator.calls().length > made, { timeoutMs: 60_000, what: 'the next call' })
   }
 
+  test('it refuses the user: the worker ends, and the next one records what the API had answered', async () => {
+    await redis.flush()
+    await primary.query('create database refused owner clerk')
+    const env = {
+      ...PATIENT,
+      TRACKYARD_CONCURRENCY: String(AT_A_TIME),
+      TRACKYARD_DATABASE_URL: primary.url('refused').replace('tester@', 'clerk@'),
+      TRACKYARD_REDIS_URL: redis.url,
+    }
+    await withSystem({ simulator: { noMatchRate: 0 }, env }, async (system) => {
+      await system.submit(20)
+      system.simulator.fail(LATE_ANSWERS)
+      const worker = await system.startWorker()
+      await system.simulator.waitForCalls(AT_A_TIME, 60_000)
+      await primary.query('alter role clerk nologin')
+      await primary.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'clerk'")
+      expect((await worker.exited).code).toBe(78)
+      await primary.query('alter role clerk login')
+      const next = await system.startWorker()
+      expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+      expect([system.simulator.calls().length, system.simulator.paid()]).toEqual([20, 20])
+      expect((await system.status()).credits).toMatchObject({ spent: 20, unknown_outcomes: 0 })
+      next.kill('SIGTERM')
+      expect((await next.exited).code).toBe(0)
+    })
+  }, 240_000)
+
   test('it is stopped and started again', async () => {
     await withBatch('away', async (system, begin) => {
       const board = system.start('dist/workers/board.js', [], { TRACKYARD_BOARD_PORT: '0' })
