@@ -32,7 +32,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['queue'],
   // The private Redis is locked through an empty SQLite file.
   'better-sqlite3': ['store', 'queue'],
-  pg: ['store'],
+  // The server of tests, chaos and bench is asked through it too.
+  pg: ['store', 'scripts'],
   'pg-copy-streams': ['store'],
   commander: ['cli'],
   'cli-progress': ['cli'],

@@ -1,14 +1,13 @@
-import { setMaxListeners } from 'node:events'
-
-/** A signal that is never aborted, for callers that pass none. Any number of them listen at once. */
+/** A signal that is never aborted, for callers that pass none. */
 export const NEVER_ABORTED: AbortSignal = new AbortController().signal
-setMaxListeners(0, NEVER_ABORTED)
 
 /**
  * The result of `work`, or the signal's reason as soon as it is aborted. For reads from a pipe or a
  * terminal.
  */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Nobody listens in vain: Node warns of more than ten listeners.
+  if (signal === NEVER_ABORTED) return work
   let onAbort = (): void => {}
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason)
