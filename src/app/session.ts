@@ -48,10 +48,18 @@ async function runningQueue(session: Session): Promise<{
   try {
     const queue = await session.findQueue()
     if (queue === null) return { queue, redisProblem: await session.redisStartFailure() }
-    await withAnswerTimeout(queue, requireOwnRedis({ ...session, queue }))
+    const { registry } = queue
+    const asked = {
+      describe: () => registry.describe(),
+      owner: () => withAnswerTimeout(queue, registry.owner()),
+      queueId: () => withAnswerTimeout(queue, registry.queueId()),
+    }
+    await requireOwnRedis({ ...session, queue: { registry: asked } })
     return { queue, redisProblem: null }
   } catch (error) {
-    if (error instanceof UnreachableError) return { queue: null, redisProblem: error }
+    // It also looks into the store.
+    if (error instanceof UnreachableError && error.code !== 'store_unusable')
+      return { queue: null, redisProblem: error }
     throw error
   }
 }
@@ -60,7 +68,7 @@ const ANSWER_WITHIN_MS = 5000
 
 /**
  * Limits how long `work` may wait for Redis: the connection retries for a long time once it has
- * been established.
+ * been established. Work that also waits for the store would blame Redis for a slow one.
  * @throws UnreachableError if Redis does not answer in time
  */
 export function withAnswerTimeout<T>(
@@ -84,11 +92,19 @@ export async function readStatus(session: Session, which: WhichBatches): Promise
   const parts = { store, now, settings }
   let { queue, redisProblem } = await runningQueue(session)
   if (queue !== null) {
+    const asked = queue
+    const askRedis = async <T>(work: Promise<T>): Promise<T> => {
+      try {
+        return await withAnswerTimeout(asked, work)
+      } catch (error) {
+        if (error instanceof UnreachableError) redisProblem = error
+        throw error
+      }
+    }
     try {
-      return { report: await withAnswerTimeout(queue, status({ ...parts, queue }, which)), redisProblem: null }
+      return { report: await status({ ...parts, queue, askRedis }, which), redisProblem: null }
     } catch (error) {
-      if (!(error instanceof UnreachableError)) throw error
-      redisProblem = error
+      if (error !== redisProblem) throw error
     }
   }
   return {

@@ -13,6 +13,8 @@ export interface StatusParts {
   readonly store: Pick<Store, 'reports' | 'pauses' | 'account' | 'timeline' | 'notifications'>
   /** Null: Redis is unreachable or not started. The report then comes from the store alone. */
   readonly queue: Pick<SearchQueue, 'searches' | 'throttle' | 'registry'> | null
+  /** Waits for what was asked of Redis, and may limit how long. */
+  readonly askRedis?: <T>(work: Promise<T>) => Promise<T>
   /** Why Redis is unreachable, one sentence. Default null: it is not started. */
   readonly redisProblem?: string | null
   readonly now: () => number
@@ -41,7 +43,7 @@ export async function status(parts: StatusParts, which: WhichBatches): Promise<S
       parts.store.timeline.list(SHOWN_ENTRIES),
       parts.store.notifications.pending(now - NOTIFICATION_LIFETIME_MS),
     ])
-  const queue = await readQueue(parts.queue)
+  const queue = await (parts.askRedis ?? asLongAsItTakes)(readQueue(parts.queue))
   const writeFailures = queue.workers.flatMap(({ writeFailure }) => writeFailure ?? [])
   const { rateLimit, autoResumeHours } = parts.settings
   const limit = rateOf(rateLimit === 'auto' ? account.limitPerMinute : rateLimit, queue)
@@ -134,6 +136,8 @@ export async function status(parts: StatusParts, which: WhichBatches): Promise<S
     batches: batches.map((report) => batchStatus(report, outlookOf(report.batch.id))),
   }
 }
+
+const asLongAsItTakes = <T>(work: Promise<T>): Promise<T> => work
 
 function onlyBatch([first, ...others]: readonly BatchReport[]): BatchReport['batch'] | null {
   return first === undefined || others.length > 0 ? null : first.batch

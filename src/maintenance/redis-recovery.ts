@@ -20,7 +20,7 @@ export interface RecoveryParts {
 
 interface OwnRedisParts {
   readonly store: Pick<Store, 'id' | 'name' | 'path' | 'createdAt' | 'queueUse'>
-  readonly queue: Pick<SearchQueue, 'registry'>
+  readonly queue: { readonly registry: Pick<SearchQueue['registry'], 'describe' | 'owner' | 'queueId'> }
 }
 
 const RESTORE_LEASE_MS = 10_000
