@@ -16,13 +16,15 @@ const STORE_IS_BACK_WITHIN_MS = 120_000
 const AGAIN_AFTER_MS = 1000
 /** The first look may take this long even with a shorter timeout, so that it can explain the state. */
 const FIRST_LOOK_MS = 10_000
+/** A later look may take this long at the end: one that is on its way may find the batch done. */
+const LAST_LOOK_MS = 1000
 
 /** The longest delay of a Node timer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
- * Waits for the last outcome of a batch. Only the store decides: an `onLook` that hangs (Redis is away) delays neither
- * the timeout nor the signal.
+ * Waits for the last outcome of a batch. Only the store decides. A look or an `onLook` that hangs (the store or Redis is
+ * away) delays neither the timeout nor the signal.
  * @param parts `monotonicMs`: the clock for the timeout
  * @param timeoutMs null: no timeout
  * @param onLook called with each report, `withheldAsWaiting` (see `WhichBatches`) unless the wait is `done` or `withheld`
@@ -40,20 +42,25 @@ export async function waitFor(
   const { timeoutMs, signal = NEVER_ABORTED } = options
   const deadline = timeoutMs === null ? Number.POSITIVE_INFINITY : parts.monotonicMs() + timeoutMs
   const left = (): number => deadline - parts.monotonicMs()
-  let atLeast = FIRST_LOOK_MS
-  const look = async (): Promise<BatchReport | null> => {
-    const report = await orAborted(reportOf(parts.store, batchId, true), signal)
-    if (report !== null) await atMost(Math.max(left(), atLeast), Promise.resolve(options.onLook?.(report)), signal)
+  let isFirst = true
+  const look = async (): Promise<BatchReport | null | typeof LATE> => {
+    const lookMs = Math.max(left(), isFirst ? FIRST_LOOK_MS : LAST_LOOK_MS)
+    const report = await atMost(lookMs, reportOf(parts.store, batchId, true), signal)
+    if (report === null || report === LATE) return report
+    const showMs = Math.max(left(), isFirst ? FIRST_LOOK_MS : 0)
+    await atMost(showMs, Promise.resolve(options.onLook?.(report)), signal)
     return report
   }
   for (;;) {
-    const report = await whileStoreIsAway(parts.store, look, { signal, patienceMs: left() }).catch((error: unknown) => {
-      if (error instanceof UnreachableError && left() <= 0) return 'time is up' as const
-      throw error
-    })
-    if (report === 'time is up') return report
+    const report = await whileStoreIsAway(parts.store, look, { signal, patienceMs: left() }).catch(
+      (error: unknown): typeof LATE => {
+        if (error instanceof UnreachableError && left() <= 0) return LATE
+        throw error
+      },
+    )
+    if (report === LATE) return 'time is up'
     if (report === null) return 'dropped'
-    atLeast = 0
+    isFirst = false
     const end = endOf(report)
     if (end !== null) return end
     if (left() <= 0) return 'time is up'
@@ -61,14 +68,15 @@ export async function waitFor(
   }
 }
 
-/** How the batch stands now; while the store cannot be read, as it was seen last. */
+/** How the batch stands now; while the store cannot be read, or hangs, as it was seen last. */
 export async function reportNowOr(
   seen: BatchReport | null,
   store: Pick<Store, 'reports'>,
   batchId: number,
 ): Promise<BatchReport | null> {
   try {
-    return await reportOf(store, batchId)
+    const report = await atMost(LAST_LOOK_MS, reportOf(store, batchId), NEVER_ABORTED)
+    return report === LATE ? seen : report
   } catch (error) {
     if (error instanceof UnreachableError) return seen
     throw error
@@ -96,12 +104,14 @@ export async function whileStoreIsAway<T>(
   }
 }
 
-/** Resolves when the work has ended or the time is up; rejects with the signal's reason. */
-async function atMost(ms: number, work: Promise<void>, signal: AbortSignal): Promise<void> {
+const LATE = Symbol('late')
+
+/** The result of the work, or `LATE` when the time is up; rejects with the signal's reason. */
+async function atMost<T>(ms: number, work: Promise<T>, signal: AbortSignal): Promise<T | typeof LATE> {
   const ended = new AbortController()
-  const alarm = sleep(Math.min(ms, LONGEST_TIMER_MS), undefined, { signal: ended.signal })
+  const alarm = sleep<typeof LATE>(Math.min(ms, LONGEST_TIMER_MS), LATE, { signal: ended.signal })
   try {
-    await orAborted(Promise.race([work, alarm]), signal)
+    return await orAborted(Promise.race([work, alarm]), signal)
   } finally {
     ended.abort()
   }

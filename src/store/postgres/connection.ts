@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { settledWithin } from '../../domain/with-timeout.js'
 import {
   type Connection,
   closedError,
@@ -30,10 +31,16 @@ export function openConnection(target: ConnectionTarget, role: Role): PostgresCo
   const alone = mutex()
   let session: Session | null = null
   let isClosed = false
+  let lastChange: Promise<unknown> = Promise.resolve()
 
   async function connected(): Promise<Session> {
     if (isClosed) throw closedError()
     if (session === null || session.hasEnded()) session = await connect(target, role)
+    // Meanwhile.
+    if (isClosed) {
+      session.client.connection.stream.destroy()
+      throw closedError()
+    }
     return session
   }
 
@@ -57,18 +64,32 @@ export function openConnection(target: ConnectionTarget, role: Role): PostgresCo
     }
   }
 
+  function write<T>(work: (tx: Transaction) => Promise<T>, purpose?: Parameters<Connection['write']>[1]): Promise<T> {
+    const change = alone(() => transaction(purpose === 'copy' ? BEGIN_COPY : BEGIN_CHANGE, work))
+    lastChange = change.catch(() => {})
+    return change
+  }
+
+  /** Waits for changes. A read, and the farewell, that a frozen server does not answer must not keep the process. */
+  async function close(): Promise<void> {
+    const farewell = alone(async () => {
+      isClosed = true
+      await session?.client.end().catch(() => {})
+    })
+    await lastChange
+    if (await settledWithin(CLOSES_WITHIN_MS, farewell)) return
+    isClosed = true
+    session?.client.connection.stream.destroy()
+  }
+
   return {
-    write: (work, purpose) => alone(() => transaction(purpose === 'copy' ? BEGIN_COPY : BEGIN_CHANGE, work)),
+    write,
     read: (work) => alone(() => transaction(BEGIN_LOOK, work)),
     snapshot: () => openSnapshot(target),
     serverProcess: () => alone(async () => serverProcess(await connected(), target.name)),
     // Only a file can be deleted or replaced under an open connection.
     refuseIfLost: () => {},
-    close: () =>
-      alone(async () => {
-        isClosed = true
-        await session?.client.end().catch(() => {})
-      }),
+    close,
   }
 }
 
@@ -111,6 +132,7 @@ interface Session {
 }
 
 const CONNECT_WITHIN_MS = 10_000
+const CLOSES_WITHIN_MS = 500
 /** A network that swallows packets fails only after a quarter of an hour. A read for a report may take minutes. */
 const ANSWER_WITHIN_MS: Readonly<Record<Role, number>> = { write: 60_000, load: 60_000, read: 5 * 60_000 }
 /** An idle connection that was dropped is noticed soon after this. The default of Linux is two hours. */
