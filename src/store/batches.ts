@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { formatRowCounts, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import type { LoadedRow } from '../domain/request.js'
@@ -16,7 +15,8 @@ import {
   visibleBatches,
 } from './batch-row.js'
 import { payingBatches } from './budget.js'
-import type { Connection, Engine, SqlParameters, Transaction } from './engine.js'
+import { drop } from './drop-batches.js'
+import type { Engine, Transaction } from './engine.js'
 import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
 import type { Plan, RowChanges } from './plan.js'
@@ -119,9 +119,6 @@ export interface BatchStore {
    */
   dueAtMost(): Promise<{ readonly searches: number; readonly batches: number }>
 }
-
-/** Rows removed in one transaction. Other processes must be able to write in between. */
-const DROP_PIECE = 10_000
 
 export function batchStore(
   { connection, loader, rowsPerChunk }: Pick<Engine, 'connection' | 'loader' | 'rowsPerChunk'>,
@@ -342,45 +339,4 @@ async function dueAtMost(tx: Transaction): Promise<{ readonly searches: number; 
   const batches = await payingBatches(tx)
   const searches = batches.reduce((sum, batch) => sum + creditsNeeded(batch), 0)
   return { searches, batches: batches.length }
-}
-
-/**
- * Removes the loading batches that match. Returns how many. A large batch is removed in pieces, each
- * in its own transaction, so that other processes do not wait long. It is marked first: a half-removed
- * batch is never found or released again, and after a crash the sweep continues.
- */
-async function drop(connection: Connection, condition: string, parameters: SqlParameters): Promise<number> {
-  const marked = await connection.write((tx) =>
-    tx.all<{ id: number }>(
-      `update batch set dropping = 1 where state = 'loading' and (${condition}) returning id`,
-      parameters,
-    ),
-  )
-  for (const { id } of marked) while (await connection.write((tx) => dropPiece(tx, id))) await nextTurn()
-  return marked.length
-}
-
-/** False when the batch is gone. */
-async function dropPiece(tx: Transaction, batchId: number): Promise<boolean> {
-  const items = await tx.run(
-    `delete from item where batch_id = @batchId and position in (
-       select position from item where batch_id = @batchId order by position limit ${DROP_PIECE})`,
-    { batchId },
-  )
-  if (items > 0) return true
-  const wanted = await tx.all<{ search_id: number }>(
-    `delete from want where batch_id = @batchId and search_id in (
-       select search_id from want where batch_id = @batchId order by search_id limit ${DROP_PIECE}) returning search_id`,
-    { batchId },
-  )
-  await tx.run(
-    `delete from search where $among(id, @ids) and state = 'waiting'
-       and not exists (select 1 from want where want.search_id = search.id)
-       and not exists (select 1 from call where call.search_id = search.id)`,
-    { ids: wanted.map((row) => row.search_id) },
-  )
-  if (wanted.length > 0) return true
-  await tx.run('delete from schedule where batch_id = @batchId', { batchId })
-  await tx.run('delete from batch where id = @batchId and dropping = 1', { batchId })
-  return false
 }

@@ -1,5 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { RefusedError } from '../../src/domain/errors.js'
+import { batchStore } from '../../src/store/batches.js'
+import type { Connection, Queries } from '../../src/store/engine.js'
+import { getNumber } from '../../src/store/sql.js'
 import type { Store } from '../../src/store/store.js'
 import {
   badRow,
@@ -19,11 +22,14 @@ import {
   row,
   settle,
   statuses,
+  type TempStore,
 } from './setup.js'
 
 let store: Store
-eachWithStore((opened) => {
-  store = opened.store
+let opened: TempStore
+eachWithStore((each) => {
+  opened = each
+  store = each.store
 })
 
 describe('loading a catalog', () => {
@@ -233,6 +239,34 @@ describe('dropping a loading batch', () => {
     expect(await exported(store, id)).toEqual([])
     expect(await store.reports.show(refOf('own').fingerprint, null)).toBeNull()
     expect(await store.reports.show(refOf('shared').fingerprint, null)).not.toBeNull()
+  })
+
+  test('removes a large one in pieces, also where its searches are those of earlier batches', async () => {
+    const few = ['first', 'second']
+    await released(store, few)
+    const many = Array.from({ length: 12_000 }, (_, index) => `many ${index}`)
+    const between = await loaded(store, many)
+    await released(store, ['last'])
+    const id = await loaded(store, [...few, ...many, 'last'])
+    const rowsOf = (tx: Queries, table: string) => getNumber(tx, `select count(*) as n from ${table}`)
+    const { reader } = opened
+    const removed: number[] = []
+    const counting: Connection = {
+      ...reader,
+      write: (work) =>
+        opened.change(async (tx) => {
+          const before = (await rowsOf(tx, 'item')) + (await rowsOf(tx, 'want'))
+          const result = await work(tx)
+          removed.push(before - (await rowsOf(tx, 'item')) - (await rowsOf(tx, 'want')))
+          return result
+        }),
+    }
+    await batchStore({ connection: counting, loader: counting, rowsPerChunk: 1000 }, 'command').drop(id)
+    expect(removed.filter((rows) => rows > 0)).toEqual([10_000, 2003, 10_000, 2003])
+    expect(await counts(store, between)).toEqual({ items: many.length, waiting: many.length })
+    await store.batches.drop(between)
+    expect(await reader.read((tx) => rowsOf(tx, 'search'))).toBe(3)
+    expect(await reader.read((tx) => rowsOf(tx, 'want'))).toBe(3)
   })
 
   test('leaves a released batch alone', async () => {

@@ -1,6 +1,6 @@
 /**
  * What a night asks PostgreSQL again and again reads large tables by their indexes only: also by plans that were made
- * when the tables were empty, and before anybody has analysed them.
+ * when the tables were empty, and before anybody has analysed them. So does the removal of a batch, piece by piece.
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,7 +17,9 @@ const LARGE = ['item', 'search', 'want', 'call', 'answer']
 /** Far fewer rows than a scan of any large table reads. */
 const FEW = 5000
 
-const here = postgresBinaries() === null ? describe.skip : describe
+const isInstalled = postgresBinaries() !== null
+const here = isInstalled ? describe : describe.skip
+const testHere = isInstalled ? test : test.skip
 
 here('with a hundred thousand rows', () => {
   let server: PostgresServer
@@ -76,11 +78,56 @@ here('with a hundred thousand rows', () => {
   })
 })
 
+/** By those of before its load, nearly no row is of the batch. */
+testHere.each(['no statistics', 'those of before'])(
+  'each row of a dropped batch is read once, with %s',
+  async (statistics) => {
+    const server = await startPostgresServer({ settings: { autovacuum: 'off' } })
+    try {
+      const url = await server.createDatabase('dropped')
+      const sql = (text: string) => server.query(text, 'dropped')
+      const open = () => openStore({ path: join(tmpdir(), 'nowhere', 'store.db'), database: { url, ca: null } })
+      await (await open()).close()
+      await sql(FILL)
+      if (statistics !== 'no statistics') await sql('analyze')
+      await sql(ABANDONED)
+      await sql('select pg_stat_reset()')
+      const store = await open()
+      expect(await store.batches.dropAbandoned(2)).toBe(1)
+      await store.close()
+      const readOf = async (table: string) =>
+        Number(await sql(`select sum(idx_tup_read) from pg_stat_user_indexes where relname = '${table}'`))
+      expect(Number(await sql('select sum(seq_tup_read) from pg_stat_user_tables'))).toBeLessThan(FEW)
+      expect(await readOf('item')).toBeLessThan(ROWS + FEW)
+      // A second time for whether another batch wants the search.
+      expect(await readOf('want')).toBeLessThan(2 * ROWS + FEW)
+      expect(await readOf('search')).toBeLessThan(3 * ROWS)
+      expect(await sql('select count(*), max(batch_id) from item')).toBe(`${ROWS}|1\n`)
+      expect(await sql('select count(*), max(batch_id) from want')).toBe(`${ROWS}|1\n`)
+      expect(await sql('select max(id) from search')).toBe(`${ROWS}\n`)
+      expect(await sql('select max(id) from batch')).toBe('1\n')
+    } finally {
+      await server.close()
+    }
+  },
+)
+
+/** Its loader is gone. Half of its searches are its own, half are the other batch's, too. */
+const ABANDONED = `
+  insert into batch (name, state, priority, format, columns, created_at, heard_at, items, pending)
+    values ('abandoned', 'loading', 'low', 'csv', '["id"]', 1, 1, ${ROWS}, ${ROWS});
+  insert into search (id, fingerprint, generation, request, state)
+    select ${ROWS} + n, sha256(n::text::bytea), 2, '{"query":"filler"}', 'waiting' from generate_series(1, ${ROWS / 2}) as n;
+  insert into item (batch_id, position, line, key, row, search_id)
+    select 2, n, n, 'abandoned-' || n, '["x"]', ${ROWS / 2} + n from generate_series(1, ${ROWS}) as n;
+  insert into want (batch_id, search_id, items, first_position)
+    select 2, ${ROWS / 2} + n, 1, n from generate_series(1, ${ROWS}) as n`
+
 /** A released batch of so many searches, of which some have ended. */
 const FILL = `
   insert into batch (name, state, priority, format, columns, created_at, heard_at, items, pending, tagged)
     values ('large', 'released', 'low', 'csv', '["id"]', 1, 1, ${ROWS}, ${ROWS - ENDED}, ${ENDED});
-  create temp table number as select n, (select max(id) from search) + n as search_id,
+  create temp table number as select n, (select coalesce(max(id), 0) from search) + n as search_id,
       (select max(id) from batch) as batch_id from generate_series(1, ${ROWS}) as n;
   insert into search (id, fingerprint, generation, request, state, tracks, answered_at)
     select search_id, sha256(n::text::bytea), 1, '{"query":"filler"}',

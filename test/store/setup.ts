@@ -28,7 +28,7 @@ export interface TempStore {
   /** A second opening of the same file, as another process has it. */
   openAgain(actor?: Actor): Promise<Store>
   /** One transaction on a connection of its own. */
-  change(work: (tx: Transaction) => Promise<void>): Promise<void>
+  change<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
   /** Changes the schema, as a program of a newer version does. */
   alter(...statements: readonly string[]): Promise<void>
   end(): Promise<void>
@@ -70,10 +70,11 @@ export async function storeInTemp(): Promise<TempStore> {
     opened.push(store)
     return store
   }
-  async function change(work: (tx: Transaction) => Promise<void>): Promise<void> {
+  async function change<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     const writer = empty === undefined ? openSqlite(path, 'write') : openPostgres(readDatabaseUrl(empty), 'write')
-    await writer.write(work)
+    const result = await writer.write(work)
     await writer.close()
+    return result
   }
   const store = await openAgain()
   const reader = empty === undefined ? openSqlite(path, 'read') : openPostgres(readDatabaseUrl(empty), 'read')
