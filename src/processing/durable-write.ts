@@ -1,8 +1,8 @@
 import pRetry from 'p-retry'
 import type { Clock } from '../domain/clock.js'
-import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { WriteFailure } from '../domain/pause.js'
+import { isStoreFailure, type StoreFailure } from '../store/store-failure.js'
 import type { UnsavedEnd } from './unsaved.js'
 
 export interface DurableWriter {
@@ -19,16 +19,6 @@ export interface DurableWriter {
   /** Resolves when no save is failing, so that a new call may be made. */
   settled(): Promise<void>
   readonly failure: Pick<WriteFailures, 'current'>
-}
-
-/**
- * The store is out of reach, or refuses this process (a changed password, revoked rights), which ends for it. No bug of ours:
- * the answer is kept, in a file in the end.
- */
-export type StoreFailure = UnreachableError | ConfigurationError
-
-export function isStoreFailure(error: unknown): error is StoreFailure {
-  return error instanceof UnreachableError || error instanceof ConfigurationError
 }
 
 const SHORTEST_MS = 100

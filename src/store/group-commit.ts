@@ -1,5 +1,5 @@
-import { UnreachableError } from '../domain/errors.js'
 import type { Connection, Transaction } from './engine.js'
+import { isStoreFailure } from './store-failure.js'
 
 /**
  * A commit to disk costs nearly the same however much it contains, so changes that wait share one, up to the
@@ -72,7 +72,7 @@ export function groupCommit(connection: Connection, groupSize: () => number): Gr
   async function failOrRepeat(error: unknown, group: Entry[]): Promise<void> {
     // The transaction could not begin, so no entry was taken yet: all of them fail.
     if (group.length === 0) group.push(...first.splice(0), ...last.splice(0))
-    const isAboutAll = error instanceof UnreachableError || group.length === 1
+    const isAboutAll = isStoreFailure(error) || group.length === 1
     for (const entry of group) {
       if (isAboutAll) entry.reject(error)
       else await commitAlone(connection, entry)

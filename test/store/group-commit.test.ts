@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
-import { UnreachableError } from '../../src/domain/errors.js'
+import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import type { Transaction } from '../../src/store/engine.js'
 import { groupCommit } from '../../src/store/group-commit.js'
 import { openConnection, type SqliteConnection } from '../../src/store/sqlite/connection.js'
@@ -80,6 +80,22 @@ describe('changes that arrive in the same turn', () => {
     }
     expect(await group.add(write('c'))).toBe(1)
     expect(await notes()).toEqual(['c'])
+  })
+
+  test('all fail when the store refuses this process: none is tried again alone', async () => {
+    const group = groupCommit(connection, () => 100)
+    let runs = 0
+    const counted = async (tx: Transaction): Promise<number> => {
+      runs += 1
+      return write('a')(tx)
+    }
+    const refused = async (): Promise<number> => {
+      throw new ConfigurationError('the password was refused')
+    }
+    for (const error of await outcomes([group.add(counted), group.add(refused)]))
+      expect(error).toBeInstanceOf(ConfigurationError)
+    expect(runs).toBe(1)
+    expect(await notes()).toEqual([])
   })
 
   test('are all undone when the disk is full, and the message says so', async () => {

@@ -15,7 +15,7 @@ export interface PostgresOptions {
   readonly clock: AdjustableClock | undefined
 }
 
-/** Three connections: one that writes, one that loads, one that only reads. Errors: see `openStore`. */
+/** Three connections: one that writes, one that only reads, and, when something is loaded, one for that. Errors: see `openStore`. */
 export async function openPostgres({ database, log, clock }: PostgresOptions): Promise<Engine> {
   const target = readDatabaseUrl(database)
   const connection = openConnection(target, 'write')
