@@ -12,14 +12,13 @@ import { ReportedError, splitHint } from '../domain/errors.js'
 import { formatDuration, formatNumber, formatTime, pluralize } from '../domain/format.js'
 import { silentLogger } from '../domain/logger.js'
 import { LATE_NOTIFICATION_MS, NOTIFICATION_LIFETIME_MS } from '../domain/notification.js'
-import { requireOwnRedis } from '../maintenance/redis-recovery.js'
 import { installedVersion, notInstalled } from '../queue/private-redis/redis-server.js'
 import { readDatabaseUrl } from '../store/postgres/address.js'
 import { checkStore } from '../store/sqlite/check-store.js'
 import type { Store } from '../store/store.js'
 import { type Cleanup, withCleanup } from './cleanup.js'
 import { openConfiguredApi, openConfiguredStore, openRunningQueue, storePath } from './parts.js'
-import { withAnswerTimeout } from './session.js'
+import { requireOwnRedisInTime, withAnswerTimeout } from './session.js'
 
 /** One thing that can go wrong, whether it does, and what to do about it. */
 export interface Check {
@@ -144,11 +143,10 @@ async function redisChecks(
   try {
     const queue = await openRunningQueue(settings, cleanup)
     if (queue === null) return [await privateRedisCheck()]
-    const checked = Promise.all([
-      queue.registry.warnings(),
-      store === null ? null : requireOwnRedis({ store, queue, now }),
+    const [warnings] = await Promise.all([
+      withAnswerTimeout(queue, queue.registry.warnings()),
+      store === null ? null : requireOwnRedisInTime({ store, queue, now }),
     ])
-    const [warnings] = await withAnswerTimeout(queue, checked)
     if (warnings.length === 0) return [ok('Redis', queue.registry.describe())]
     return warnings.map((each) => warning('Redis', ...sentences(each)))
   } catch (error) {

@@ -48,13 +48,7 @@ async function runningQueue(session: Session): Promise<{
   try {
     const queue = await session.findQueue()
     if (queue === null) return { queue, redisProblem: await session.redisStartFailure() }
-    const { registry } = queue
-    const asked = {
-      describe: () => registry.describe(),
-      owner: () => withAnswerTimeout(queue, registry.owner()),
-      queueId: () => withAnswerTimeout(queue, registry.queueId()),
-    }
-    await requireOwnRedis({ ...session, queue: { registry: asked } })
+    await requireOwnRedisInTime({ ...session, queue })
     return { queue, redisProblem: null }
   } catch (error) {
     // It also looks into the store.
@@ -78,6 +72,24 @@ export function withAnswerTimeout<T>(
 ): Promise<T> {
   const message = `${queue.registry.describe()} does not answer. Check that it is running.`
   return withTimeout(ms, work, message, 'redis_unreachable')
+}
+
+/**
+ * `requireOwnRedis`, which reads the store too: only what it asks of Redis is limited.
+ * @throws as both
+ */
+export function requireOwnRedisInTime(parts: {
+  readonly store: Store
+  readonly queue: SearchQueue
+  readonly now: () => number
+}): Promise<void> {
+  const { registry } = parts.queue
+  const asked = {
+    describe: () => registry.describe(),
+    owner: () => withAnswerTimeout(parts.queue, registry.owner()),
+    queueId: () => withAnswerTimeout(parts.queue, registry.queueId()),
+  }
+  return requireOwnRedis({ ...parts, queue: { registry: asked } })
 }
 
 /** A snapshot of store and queue. If Redis is unreachable, the report is from the store alone. */
